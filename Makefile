@@ -1,0 +1,47 @@
+# The two commands: `make demo` and `make test`. Each does all set-up that it needs.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+SHELL  := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test check fix generate lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@echo "==> installing the locked packages into $(VENV) (once; under a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/.installed ## all set-up, then one migration after the other from apply to a deleted source (KEEP=1 leaves all running)
+	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep,)
+
+test: $(VENV)/.installed ## all set-up, then every test
+	@$(BIN)/python -m tests.controlplane build
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed ## lint, types, layering, generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/imageferry crds --check crds
+
+fix: $(VENV)/.installed ## format and repair what a machine can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(VENV)/.installed ## write the generated files
+	$(BIN)/imageferry crds --write crds
+
+lock: $(VENV)/.installed ## resolve the locked packages anew, with hashes and without addresses
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra simulator pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --extra simulator --group dev pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what was made in the checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
