@@ -1,0 +1,1 @@
+"""Tests of imageferry, and the real control plane that they run against."""

@@ -1,0 +1,70 @@
+"""Fixtures around one real control plane per session.
+
+Each test has a namespace of its own, so tests see nothing of each other. Without a
+control plane on the machine the tests that need one fail with the cure; none is skipped.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
+from tests.controlplane.progress import Progress
+
+CRDS = Path(__file__).parents[1] / "crds"
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """Run one etcd and kube-apiserver for the session."""
+    with ExitStack() as stack:
+        try:
+            plane = stack.enter_context(ControlPlane())
+        except ControlPlaneError as error:
+            pytest.fail(str(error), pytrace=False)
+        with _uncaptured(request.config):
+            Progress().say(f"control plane: {plane.url}, logs in {plane.home}")
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def crd(control_plane: ControlPlane) -> Path:
+    """Apply our CRDs and wait until they are served; gives their folder."""
+    control_plane.kubectl("apply", f"--filename={CRDS}")
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRDS}")
+    return CRDS
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    """Create a namespace that no other test knows, with the service account `operator` in it."""
+    return control_plane.create_namespace()
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane, namespace: str) -> Kubectl:
+    """Give kubectl as admin in the test's namespace."""
+    return partial(control_plane.kubectl, f"--namespace={namespace}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build a missing control plane here: it takes minutes, and the bound of a test would end it."""
+    if session.config.option.collectonly or not any("control_plane" in _fixtures(item) for item in session.items):
+        return
+    with suppress(ControlPlaneError), _uncaptured(session.config):  # the fixture says what failed, where it belongs
+        locate()
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
+
+
+@contextmanager
+def _uncaptured(config: pytest.Config) -> Iterator[None]:
+    """Let what is written reach the terminal."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        yield
