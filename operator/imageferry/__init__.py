@@ -1,0 +1,1 @@
+"""imageferry: moves Azure managed images into an Azure Compute Gallery as Kubernetes resources."""

@@ -5,7 +5,7 @@ Each runs under a minder (see there), which owns it, reaps it and outlives nobod
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,15 @@ class Minded:
             self.minder.communicate()
 
 
-def start(command: Sequence[str], *, name: str, log: Path, remove: Path | None = None) -> Minded:
-    """Start a command; `remove` names a folder that goes when the command has ended."""
+def start(
+    command: Sequence[str],
+    *,
+    name: str,
+    log: Path,
+    remove: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Minded:
+    """Start a command; `remove` names a folder that goes when it has ended, `env` replaces the environment."""
     folder = ["--remove", str(remove)] if remove else []
     with log.open("ab") as output:
         minder = subprocess.Popen(
@@ -55,6 +62,7 @@ def start(command: Sequence[str], *, name: str, log: Path, remove: Path | None =
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=env,
             start_new_session=True,  # Ctrl-C is for us: it must not stop etcd before kube-apiserver
         )
     return Minded(name, log, minder)

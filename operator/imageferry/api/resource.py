@@ -1,0 +1,61 @@
+"""The ImageMigration resource, read from what the API server stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from imageferry.api.base import ApiModel
+from imageferry.api.spec import Spec
+from imageferry.api.status import Status
+
+GROUP = "imageferry.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ImageMigration"
+PLURAL = "imagemigrations"
+SINGULAR = "imagemigration"
+SHORT_NAME = "imig"
+
+
+class InvalidResourceError(ValueError):
+    """A stored resource that the models refuse; the text names each field."""
+
+
+class Metadata(ApiModel):
+    """The metadata that decisions need."""
+
+    name: str
+    namespace: str
+    uid: str
+    resource_version: str
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+
+
+class ImageMigration(ApiModel):
+    """One managed image on its way into a gallery."""
+
+    metadata: Metadata
+    spec: Spec
+    status: Status = Field(default_factory=Status)
+
+    @property
+    def key(self) -> str:
+        """Namespace and name, for people."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+def parse(body: Mapping[str, Any]) -> ImageMigration:
+    """Read a stored resource; InvalidResourceError names every field that is wrong."""
+    try:
+        return ImageMigration.model_validate(body)
+    except ValidationError as error:
+        raise InvalidResourceError("; ".join(_explain(each) for each in error.errors())) from error
+
+
+def _explain(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, a TypedDict of mixed values
+    field = ".".join(str(part) for part in error["loc"])
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,181 @@
+"""Azure as the engine sees it: four looks and one way to act.
+
+One aiohttp session with one SSLContext serves all clients and the credential: with a CA
+path azure-core would build a context for every request and never give its memory back
+(fact sheet, section 2.8). The pipeline is our own short one: no retries, no redirects and
+no silent registration of providers, because whatever changes Azure is announced first.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.policies import CustomHookPolicy, HeadersPolicy, RequestIdPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
+
+from imageferry.api.status import ActionName
+from imageferry.azure import credentials, errors, ids, wire
+from imageferry.azure.credentials import CredentialConfig
+from imageferry.migration.errors import AskUserError
+from imageferry.migration.facts import (
+    MISSING,
+    Fact,
+    Found,
+    Gallery,
+    GalleryDefinition,
+    GalleryVersion,
+    ManagedImage,
+)
+from imageferry.migration.requests import Action
+
+T = TypeVar("T")
+
+CONNECTIONS = 50
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True, slots=True)
+class CloudConfig:
+    """Where Azure is and how to log in."""
+
+    endpoint: str = "https://management.azure.com"
+    audience: str = "https://management.azure.com"
+    ca_bundle: Path | None = None
+    credential: CredentialConfig = field(default_factory=CredentialConfig)
+    user_agent: str = "imageferry"
+
+
+class Azure:
+    """Reads and writes in any subscription that the identity may use, inside the `async with` block."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self._config = config
+        self._clients: dict[str, ComputeManagementClient] = {}
+
+    async def __aenter__(self) -> Self:
+        """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
+        context = ssl.create_default_context(cafile=self._config.ca_bundle)
+        connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=True)
+        self._transport = AioHttpTransport(session=self._session, session_owner=False)
+        self._log_in()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session; clients and credential own nothing else."""
+        await self._session.close()
+
+    async def image(self, resource: str) -> Fact[ManagedImage]:
+        """Look at a managed image."""
+        at = ids.parse(resource)
+        return await self._get(wire.managed_image, self._client(at).images.get(at.group, *at.names))
+
+    async def gallery(self, resource: str) -> Fact[Gallery]:
+        """Look at a gallery."""
+        at = ids.parse(resource)
+        return await self._get(wire.gallery, self._client(at).galleries.get(at.group, *at.names))
+
+    async def definition(self, resource: str) -> Fact[GalleryDefinition]:
+        """Look at an image definition."""
+        at = ids.parse(resource)
+        return await self._get(wire.definition, self._client(at).gallery_images.get(at.group, *at.names))
+
+    async def version(self, resource: str) -> Fact[GalleryVersion]:
+        """Look at an image version and its replication status."""
+        at = ids.parse(resource)
+        call = self._client(at).gallery_image_versions.get(at.group, *at.names, expand="ReplicationStatus")
+        return await self._get(wire.version, call)
+
+    async def perform(self, action: Action) -> str | None:
+        """Send one mutation and return ARM's correlation id; its outcome is seen by looking, not by polling."""
+        seen: dict[str, str | None] = {}
+
+        def remember(response: Any) -> None:  # noqa: ANN401 - azure-core's PipelineResponse of any transport
+            seen["id"] = response.http_response.headers.get("x-ms-correlation-request-id")
+
+        with self._answered():
+            try:
+                await self._send(action, raw_response_hook=remember)
+            except ResourceNotFoundError as exc:
+                if action.name is not ActionName.DELETE_IMAGE or errors.code_of(exc) not in errors.GONE:
+                    raise
+        return seen.get("id")
+
+    def _send(self, action: Action, **options: Any) -> Awaitable[Any]:  # noqa: ANN401 - per-call options of azure-core
+        at = ids.parse(action.resource)
+        client = self._client(at)
+        methods: dict[ActionName, Callable[..., Awaitable[Any]]] = {
+            ActionName.CREATE_DEFINITION: client.gallery_images.begin_create_or_update,
+            ActionName.CREATE_VERSION: client.gallery_image_versions.begin_create_or_update,
+            ActionName.ADD_REGIONS: client.gallery_image_versions.begin_create_or_update,
+            ActionName.DELETE_IMAGE: client.images.begin_delete,
+        }
+        body = () if action.body is None else (dict(action.body),)
+        return methods[action.name](at.group, *at.names, *body, polling=False, **options)
+
+    async def _get(self, read: Callable[[wire.Json], T], call: Awaitable[Any]) -> Fact[T]:
+        with self._answered():
+            try:
+                body = (await call).as_dict()
+            except ResourceNotFoundError as exc:
+                if errors.code_of(exc) in errors.GONE:
+                    return MISSING
+                raise
+        try:
+            return Found(read(body))
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            message = f"Azure's answer could not be read: {exc!r}; please report it with the body of this resource"
+            raise AskUserError("UnreadableAnswer", message) from exc
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Translate errors; after a 401 the next call asks for a new token, whatever the cached one says of itself."""
+        with errors.translated():
+            try:
+                yield
+            except HttpResponseError as exc:
+                if exc.status_code == UNAUTHORIZED:
+                    self._log_in()
+                raise
+
+    def _log_in(self) -> None:
+        """Start with a new credential and no token: at the start, and when ARM refused the one we had."""
+        self._credential = credentials.create(self._config.credential, transport=self._transport)
+        self._clients = {}
+
+    def _client(self, at: ids.ResourceId) -> ComputeManagementClient:
+        key = at.subscription.casefold()
+        if key not in self._clients:
+            self._clients[key] = ComputeManagementClient(
+                self._credential,
+                key,
+                base_url=self._config.endpoint,
+                credential_scopes=[f"{self._config.audience}/.default"],
+                transport=self._transport,
+                policies=self._policies(),
+                retry_total=0,
+                connection_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+            )
+        return self._clients[key]
+
+    def _policies(self) -> list[Any]:
+        return [
+            RequestIdPolicy(),
+            HeadersPolicy(),
+            UserAgentPolicy(base_user_agent=self._config.user_agent),
+            CustomHookPolicy(),
+            AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
+        ]

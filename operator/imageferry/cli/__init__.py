@@ -1,0 +1,17 @@
+"""`imageferry`: the operator, the simulator and the CRDs, each a command."""
+
+import typer
+
+from imageferry.cli.crds import crds
+from imageferry.cli.operator import operator
+from imageferry.simulator.command import simulator
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Moves Azure managed images into a gallery.")
+app.command()(operator)
+app.command()(simulator)
+app.command()(crds)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

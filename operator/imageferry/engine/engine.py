@@ -1,0 +1,155 @@
+"""The workers, and what feeds them.
+
+Nothing is decided before this process's own first full LIST is in: what the watch has
+not told yet must not look absent. Every error of a pass ends in its own worker, with a
+later pass for the same migration; the top loop is the only place that catches all.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import structlog
+
+from imageferry.engine.intake import Intake, uid_of
+from imageferry.engine.memory import Memory
+from imageferry.engine.passes import Passes
+from imageferry.engine.ports import Body, ConflictError, GoneError, KubernetesApi, UnreachableError
+from imageferry.engine.queue import WorkQueue
+from imageferry.migration.timing import Timing
+
+log = structlog.get_logger()
+
+STUCK_SECONDS = 600.0
+"""A pass makes a handful of calls of at most a minute each; one that takes longer hangs."""
+LIST_RETRY_SECONDS = 2.0
+DEAF_COMPARISONS = 2
+
+
+class Engine:
+    """Runs workers over all migrations until it is stopped."""
+
+    def __init__(self, kubernetes: KubernetesApi, passes: Passes, *, timing: Timing, workers: int) -> None:
+        self._kubernetes = kubernetes
+        self._passes = passes
+        self._timing = timing
+        self._workers = workers
+        self._intake = Intake()
+        self._queue = WorkQueue(time.monotonic)
+        self._memories: dict[str, Memory] = {}
+        self._since: dict[str, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unheard = 0
+        """Comparisons in a row that found news which the watch had not told; any event resets it."""
+
+    def observe(self, kind: str | None, body: Body) -> None:
+        """Take an event of the watch: ADDED, MODIFIED, DELETED, or None for the watch's own first list."""
+        self._unheard = 0
+        if kind == "DELETED":
+            self._forget(uid_of(body))
+        elif self._intake.offer(body):
+            self._queue.add(uid_of(body))
+
+    async def start(self) -> None:
+        """Read all migrations, then start the workers."""
+        bodies = await self._first_list()
+        log.info("listed", migrations=len(bodies))
+        for body in bodies:
+            self._intake.offer(body)
+        for uid in self._intake.uids:
+            self._queue.add(uid)
+        self._tasks = [asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(self._workers)]
+        self._tasks.append(asyncio.create_task(self._compare(), name="compare"))
+
+    async def stop(self, grace: float) -> None:
+        """Let passes that have begun end, for `grace` seconds at most; start none."""
+        self._queue.close()
+        _, pending = await asyncio.wait(self._tasks[:-1], timeout=grace) if self._tasks else (set(), set())
+        for task in (*pending, *self._tasks[-1:]):
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def trouble(self) -> str | None:
+        """Return why this process should be replaced; None while it is well."""
+        dead = [task.get_name() for task in self._tasks if task.done()]
+        if dead and not self._queue.closed:
+            return f"ended: {', '.join(dead)}"
+        now = time.monotonic()
+        stuck = [uid for uid, since in self._since.items() if now - since > STUCK_SECONDS]
+        if stuck:
+            return f"passes that hang: {', '.join(stuck)}"
+        if self._unheard >= DEAF_COMPARISONS:
+            return f"the watch is deaf: {self._unheard} comparisons in a row found news that it did not tell"
+        return None
+
+    async def _first_list(self) -> list[Body]:
+        while True:
+            try:
+                return list(await self._kubernetes.list())
+            except UnreachableError as error:
+                log.warning("list", error=str(error))
+                await asyncio.sleep(LIST_RETRY_SECONDS)
+
+    async def _work(self) -> None:
+        while (key := await self._queue.get()) is not None:
+            self._since[key] = time.monotonic()
+            try:
+                await self._pass(key)
+            except Exception:
+                log.exception("pass", uid=key)
+                self._queue.add_after(key, self._timing.retry_most.total_seconds())
+            finally:
+                del self._since[key]
+                self._queue.done(key)
+
+    async def _pass(self, key: str) -> None:
+        body = self._intake.get(key)
+        if body is None:
+            return
+        memory = self._memories.setdefault(key, Memory())
+        try:
+            result = await self._passes.run(body, memory)
+        except ConflictError:
+            await self._look_again(key, body)
+        except GoneError:
+            self._forget(key)
+        except UnreachableError as error:
+            log.warning("unreachable", uid=key, error=str(error))
+            self._queue.add_after(key, self._timing.retry_first.total_seconds())
+        else:
+            self._intake.offer(result.body)
+            if result.after is not None:
+                self._queue.add_after(key, result.after.total_seconds())
+
+    async def _look_again(self, key: str, body: Body) -> None:
+        """Read a resource that has changed unheard."""
+        try:
+            self._intake.offer(await self._kubernetes.get(body))
+            self._queue.add(key)
+        except GoneError:
+            self._forget(key)
+        except UnreachableError:
+            self._queue.add_after(key, self._timing.retry_first.total_seconds())
+
+    def _forget(self, key: str) -> None:
+        self._intake.forget(key)
+        self._queue.forget(key)
+        self._memories.pop(key, None)
+
+    async def _compare(self) -> None:
+        """Compare what is known with a full LIST now and then: the watch may be deaf without knowing it."""
+        while True:
+            await asyncio.sleep(self._timing.compare.total_seconds())
+            known = self._intake.uids
+            with suppress(UnreachableError):
+                self._take(known, list(await self._kubernetes.list()))
+
+    def _take(self, known: frozenset[str], bodies: list[Body]) -> None:
+        for gone in known - {uid_of(body) for body in bodies}:
+            self._forget(gone)
+        unheard = [uid_of(body) for body in bodies if self._intake.offer(body)]
+        for uid in unheard:
+            self._queue.add(uid)
+        self._unheard = self._unheard + 1 if unheard else self._unheard

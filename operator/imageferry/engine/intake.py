@@ -1,0 +1,47 @@
+"""The newest known body of every migration, by uid.
+
+Bodies come from the first LIST, from the watch and from our own writes, in any order;
+the one with the highest resourceVersion wins (they are comparable numbers since
+Kubernetes 1.35), so that a late echo never overwrites the answer to our own write.
+"""
+
+from imageferry.engine.ports import Body
+
+
+class Intake:
+    """Bodies by uid."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, Body] = {}
+
+    def offer(self, body: Body) -> bool:
+        """Keep the body when it is newer than what is known; return whether it was."""
+        uid = uid_of(body)
+        known = self._bodies.get(uid)
+        if known is not None and version_of(body) <= version_of(known):
+            return False
+        self._bodies[uid] = body
+        return True
+
+    def get(self, uid: str) -> Body | None:
+        """Return the newest known body."""
+        return self._bodies.get(uid)
+
+    def forget(self, uid: str) -> None:
+        """Drop what is gone."""
+        self._bodies.pop(uid, None)
+
+    @property
+    def uids(self) -> frozenset[str]:
+        """All that are known."""
+        return frozenset(self._bodies)
+
+
+def uid_of(body: Body) -> str:
+    """Return the uid."""
+    return str(body["metadata"]["uid"])
+
+
+def version_of(body: Body) -> int:
+    """Return the resourceVersion as a number."""
+    return int(body["metadata"]["resourceVersion"])

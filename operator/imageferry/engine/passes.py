@@ -1,0 +1,195 @@
+"""One pass over one migration: look, decide, and write or act at most once.
+
+A mutation is announced first, in a status write that names the resourceVersion of the
+very body that the decision was made on. If that write is refused, the resource was
+deleted, suspended or changed meanwhile, perhaps unheard, and nothing is sent.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
+from imageferry.api.status import Operation, Status, VersionStatus
+from imageferry.engine.memory import Memory
+from imageferry.engine.ports import AzureApi, Body, KubernetesApi
+from imageferry.migration import changes, failures, requests, siblings, transitions
+from imageferry.migration.decide import decide
+from imageferry.migration.errors import MigrationError
+from imageferry.migration.facts import Fact, Facts, Found, What
+from imageferry.migration.failures import History
+from imageferry.migration.steps import Act, Context, Look, Pace, Wait
+from imageferry.migration.timing import Timing
+
+log = structlog.get_logger()
+
+NOW = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The newest body, and when to look again; None means not before news."""
+
+    body: Body
+    after: timedelta | None
+
+
+class Passes:
+    """Runs passes; holds nothing of any migration itself."""
+
+    def __init__(
+        self,
+        azure: AzureApi,
+        kubernetes: KubernetesApi,
+        *,
+        cluster: str,
+        timing: Timing,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._azure = azure
+        self._kubernetes = kubernetes
+        self._cluster = cluster
+        self._timing = timing
+        self._clock = clock
+
+    async def run(self, body: Body, memory: Memory) -> Result:
+        """Run one pass. ConflictError, GoneError and UnreachableError come through."""
+        try:
+            migration = parse(body)
+        except InvalidResourceError as error:
+            return await self._refuse(body, str(error), memory)
+        running = _Running(body, migration, memory)
+        try:
+            return await self._carry_out(running)
+        except MigrationError as error:
+            return await self._fail(running, error)
+
+    async def _carry_out(self, running: "_Running") -> Result:
+        facts = Facts()
+        while True:
+            context = Context(self._clock(), self._timing, self._cluster, running.memory.completion)
+            step = decide(running.migration, facts, context)
+            if not isinstance(step, Look):
+                break
+            facts = facts.plus(step.what, await self._look(step.what, running))
+        running.memory.completion = step.completion
+        if isinstance(step, Wait):
+            return await self._wait(running, step)
+        return await self._act(running, step)
+
+    async def _look(self, what: What, running: "_Running") -> Fact[Any]:
+        migration = running.migration
+        match what:
+            case What.IMAGE:
+                return await self._azure.image(migration.spec.source.managed_image_id)
+            case What.GALLERY:
+                return await self._azure.gallery(migration.spec.gallery.id)
+            case What.DEFINITION:
+                return await self._azure.definition(requests.definition_id(migration))
+            case What.VERSION:
+                return await self._azure.version(requests.version_id(migration))
+            case What.SIBLINGS:
+                return Found(siblings.of(migration, await self._kubernetes.list()))
+
+    async def _wait(self, running: "_Running", step: Wait) -> Result:
+        memory = running.memory
+        memory.history = History()
+        memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
+        await self._write(running, step.status)
+        return Result(running.body, self._pause(step.after, memory))
+
+    def _pause(self, after: timedelta | Pace, memory: Memory) -> timedelta | None:
+        if after is Pace.NEVER:
+            return None
+        if after is Pace.STALLED:
+            return min(self._timing.stalled_first * float(2 ** min(memory.stalls - 1, 16)), self._timing.stalled_most)
+        return after
+
+    async def _act(self, running: "_Running", step: Act) -> Result:
+        version_before = running.stored.version
+        operation = Operation(
+            id=uuid.uuid4().hex,
+            action=step.action.name,
+            resource=step.action.resource,
+            requested_at=self._clock(),
+            attempt=step.attempt,
+        )
+        await self._write(running, step.status.model_copy(update={"operation": operation}))
+        try:
+            correlation = await self._azure.perform(step.action)
+        except MigrationError as error:
+            running.log.warning(
+                "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
+            )
+            if error.definite:
+                running.retract(version_before)
+            raise
+        running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
+        running.memory.history = History()
+        return Result(running.body, self._timing.soon / 3)
+
+    async def _fail(self, running: "_Running", error: MigrationError) -> Result:
+        now, memory = self._clock(), running.memory
+        memory.history = memory.history.plus(error, now)
+        status = failures.status(running.migration, error, memory.history, now=now, timing=self._timing)
+        running.log.warning(
+            "failed", code=error.code, message=error.message, kind=error.kind, correlation_id=error.correlation_id
+        )
+        await self._write(running, status)
+        if failures.needs_a_person(error, memory.history, now=now, timing=self._timing):
+            memory.stalls += 1
+            return Result(running.body, self._pause(Pace.STALLED, memory))
+        return Result(running.body, failures.delay(error, memory.history, timing=self._timing))
+
+    async def _refuse(self, body: Body, message: str, memory: Memory) -> Result:
+        """Mark a resource that the models refuse; nothing else is done for it."""
+        patch = failures.invalid_patch(body, message, now=self._clock())
+        memory.stalls += 1
+        if patch:
+            log.warning("invalid", migration=_key(body), message=message)
+            body = await self._kubernetes.patch_status(body, patch)
+        return Result(body, self._pause(Pace.STALLED, memory))
+
+    async def _write(self, running: "_Running", after: Status) -> None:
+        """Write what differs from the stored status, if it is worth a write, and tell of transitions."""
+        before, now = running.stored, self._clock()
+        patch = changes.merge_patch(before, after)
+        if not patch or not self._worth_it(running.memory, before, after, now=now):
+            return
+        running.body = await self._kubernetes.patch_status(running.body, patch)
+        running.memory.reported_at = now
+        running.log.info("status", phase=after.phase, changed=sorted(patch))
+        for notice in transitions.notices(before, after):
+            await self._kubernetes.notify(running.body, notice)
+        running.migration = parse(running.body)
+        running.stored = running.migration.status
+
+    def _worth_it(self, memory: Memory, before: Status, after: Status, *, now: datetime) -> bool:
+        if not changes.only_progress(before, after):
+            return True
+        memory.reported_at = memory.reported_at or now
+        return now - memory.reported_at >= self._timing.report
+
+
+class _Running:
+    """One pass's own state: the body as it is stored, and the migration as it is decided on."""
+
+    def __init__(self, body: Body, migration: ImageMigration, memory: Memory) -> None:
+        self.body = body
+        self.migration = migration
+        self.stored = migration.status
+        self.memory = memory
+        self.log = log.bind(migration=migration.key, phase=migration.status.phase)
+
+    def retract(self, version: VersionStatus | None) -> None:
+        """Take an announcement back whose mutation certainly had no effect; its attempt is not counted."""
+        status = self.migration.status.model_copy(update={"operation": None, "version": version})
+        self.migration = self.migration.model_copy(update={"status": status})
+
+
+def _key(body: Body) -> str:
+    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"

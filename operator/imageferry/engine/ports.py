@@ -1,0 +1,69 @@
+"""What the engine needs of the world, said by the engine; `azure/` and `kube/` fit these shapes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
+from imageferry.migration.requests import Action
+from imageferry.migration.transitions import Notice
+
+Body = Mapping[str, Any]
+"""A resource as the API server gave it."""
+
+
+class ConflictError(Exception):
+    """The resource has changed since it was read: look again."""
+
+
+class GoneError(Exception):
+    """The resource is not there any more."""
+
+
+class UnreachableError(Exception):
+    """The API server did not answer, or not with sense; whether a write took effect is not known."""
+
+
+class AzureApi(Protocol):
+    """Azure: four looks and one way to act. All raise MigrationError."""
+
+    async def image(self, resource: str) -> Fact[ManagedImage]:
+        """Look at a managed image."""
+
+    async def gallery(self, resource: str) -> Fact[Gallery]:
+        """Look at a gallery."""
+
+    async def definition(self, resource: str) -> Fact[GalleryDefinition]:
+        """Look at an image definition."""
+
+    async def version(self, resource: str) -> Fact[GalleryVersion]:
+        """Look at an image version and its replication status."""
+
+    async def perform(self, action: Action) -> str | None:
+        """Send one mutation; return ARM's correlation id."""
+
+
+class KubernetesApi(Protocol):
+    """Kubernetes: what the engine reads and writes there. All raise UnreachableError."""
+
+    async def list(self) -> Sequence[Body]:
+        """Return all migrations of the cluster, read from storage and not from a cache."""
+
+    async def get(self, body: Body) -> Body:
+        """Return the resource as it is now; GoneError when it is gone or has another uid."""
+
+    async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
+        """Merge into the status of the very version of the resource that `body` is; return it as it then is.
+
+        ConflictError when it has changed since, GoneError when it is gone.
+        """
+
+    async def notify(self, body: Body, notice: Notice) -> None:
+        """Write a Kubernetes Event; never raises, since nothing depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this operator is: the cluster's id goes into the tags of what it builds."""
+
+    cluster: str

@@ -1,0 +1,147 @@
+"""The engine's reads and writes of Kubernetes, over connections of their own (kopf has others).
+
+Every call has a short time limit: a half-open connection must not hold an announcement,
+and what is behind it, for minutes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import structlog
+from kubernetes.aio import client, config
+
+from imageferry.api.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from imageferry.engine.ports import Body, ConflictError, GoneError, UnreachableError
+from imageferry.migration.transitions import Notice
+
+log = structlog.get_logger()
+
+SECONDS = 10.0
+PAGE = 500
+COMPONENT = "imageferry"
+EVENT_TEXT = 1024
+NOT_FOUND, CONFLICT = 404, 409
+
+
+class Kubernetes:
+    """An API server, inside the `async with` block."""
+
+    async def __aenter__(self) -> Self:
+        """Connect by KUBECONFIG where it is set, else as the pod's service account, else by ~/.kube/config."""
+        settings = client.Configuration()
+        if not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(settings)
+        else:
+            await config.load_kube_config(client_configuration=settings)
+        settings.retries = None
+        self._api = client.ApiClient(settings)
+        self._resources = client.CustomObjectsApi(self._api)
+        self._core = client.CoreV1Api(self._api)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def cluster_id(self) -> str:
+        """Return the uid of the namespace kube-system, which no two clusters share."""
+        with _translated("namespace kube-system"):
+            namespace = await self._core.read_namespace("kube-system", _request_timeout=SECONDS)
+        return str(namespace.metadata.uid)
+
+    async def list(self) -> Sequence[Body]:
+        """Return all migrations of the cluster; without a resourceVersion the answer comes from storage."""
+        bodies: list[Body] = []
+        token: str | None = None
+        while True:
+            with _translated("list of imagemigrations"):
+                page = await self._resources.list_cluster_custom_object(
+                    GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _request_timeout=SECONDS * 3
+                )
+            bodies += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return bodies
+
+    async def get(self, body: Body) -> Body:
+        """Return the resource as it is now; GoneError when it is gone or has been made anew."""
+        metadata = body["metadata"]
+        with _translated(_name(body)):
+            found: Body = await self._resources.get_namespaced_custom_object(
+                GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"], _request_timeout=SECONDS
+            )
+        if found["metadata"]["uid"] != metadata["uid"]:
+            raise GoneError(f"{_name(body)} has been made anew")
+        return found
+
+    async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
+        """Merge into the status of just this version of the resource (see `engine.ports`)."""
+        metadata = body["metadata"]
+        merge = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": dict(patch)}
+        with _translated(_name(body)):
+            patched: Body = await self._resources.patch_namespaced_custom_object_status(
+                GROUP,
+                VERSION,
+                metadata["namespace"],
+                PLURAL,
+                metadata["name"],
+                merge,
+                field_manager=COMPONENT,
+                _content_type="application/merge-patch+json",
+                _request_timeout=SECONDS,
+            )
+        return patched
+
+    async def notify(self, body: Body, notice: Notice) -> None:
+        """Write an Event; when that fails it is logged and forgotten."""
+        try:
+            with _translated(f"event for {_name(body)}"):
+                namespace = body["metadata"]["namespace"]
+                await self._core.create_namespaced_event(namespace, _event(body, notice), _request_timeout=SECONDS)
+        except (GoneError, ConflictError, UnreachableError) as error:
+            log.warning("event", migration=_name(body), reason=notice.reason, error=str(error))
+
+
+def _event(body: Body, notice: Notice) -> dict[str, Any]:
+    metadata = body["metadata"]
+    stamp = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    involved = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "resourceVersion": metadata["resourceVersion"],
+        **{field: metadata[field] for field in ("namespace", "name", "uid")},
+    }
+    return {
+        "metadata": {"generateName": f"{metadata['name'][:200]}.", "namespace": metadata["namespace"]},
+        "involvedObject": involved,
+        "type": notice.type,
+        "reason": notice.reason[:128],
+        "message": notice.message[:EVENT_TEXT],
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+    }
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except client.ApiException as exc:
+        kind = {NOT_FOUND: GoneError, CONFLICT: ConflictError}.get(exc.status, UnreachableError)
+        raise kind(f"{what}: the API server answered {exc.status} {exc.reason}") from exc
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise UnreachableError(f"{what}: no answer from the API server: {exc!r}") from exc
+
+
+def _name(body: Body) -> str:
+    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"

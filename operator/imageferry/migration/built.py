@@ -1,0 +1,112 @@
+"""The version is there: follow it region by region, then see the image out.
+
+While any wanted region lags, the version's own GET is all that is looked at. Once all are
+Completed the image and the definition are looked at too, since everything that may lead
+to a deletion has to hold in the same pass.
+"""
+
+from typing import Any
+
+from imageferry.api.status import ActionName, Phase
+from imageferry.migration import ending, final, guards, identity, regions, requests, verification
+from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.report import DEFINITION_READY, FALSE, REPLICATED, TRUE, VERSION_READY, Says, Summary, compose
+from imageferry.migration.stall import stalled
+from imageferry.migration.steps import Act, Case, Look, Step, Wait
+from imageferry.migration.tracking import version_fields
+from imageferry.migration.unbuilt import definition_finding
+
+
+def decide(case: Case, version: GalleryVersion) -> Step:
+    """Return the next step for a version that is there."""
+    spec = case.migration.spec
+    if not identity.same_id(version.source_id, spec.source.managed_image_id):
+        return _built_from_another(case, version)
+    if version.provisioning_state == "Failed" or regions.failed(spec.version, version):
+        return _failed(case, version)
+    if version.provisioning_state == guards.SUCCEEDED and regions.missing(spec.version, version):
+        return _add_regions(case, version)
+    if version.provisioning_state != guards.SUCCEEDED or regions.incomplete(spec.version, version):
+        return _replicating(case, version)
+    return _completed(case, version)
+
+
+def _built_from_another(case: Case, version: GalleryVersion) -> Wait:
+    name = case.migration.spec.version.name
+    message = (
+        f"spec.version.name: version {name} exists and was built from {version.source_id or 'another source'}, not "
+        f"from {case.migration.spec.source.managed_image_id}; name another version in a new ImageMigration, or delete "
+        "that one"
+    )
+    return stalled(case, "VersionConflict", message, condition=VERSION_READY)
+
+
+def _failed(case: Case, version: GalleryVersion) -> Wait:
+    broken = regions.failed(case.migration.spec.version, version)
+    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in broken.items())
+    cure = "delete the version in Azure, and it is built again"
+    where = f"replication failed ({details})" if broken else "the build failed in Azure"
+    message = f"spec.version.name: version {case.migration.spec.version.name}: {where}; {cure}"
+    reason = "RegionFailed" if broken else "VersionFailed"
+    return stalled(case, reason, message, condition=VERSION_READY, **version_fields(case, version))
+
+
+def _add_regions(case: Case, version: GalleryVersion) -> Step:
+    names = ", ".join(region.name for region in regions.missing(case.migration.spec.version, version))
+    owner = version.tags.get(identity.CLUSTER_TAG)
+    if owner not in (None, case.context.cluster):
+        message = (
+            f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster ({owner}); "
+            "add the region there, or take it out of this spec"
+        )
+        return stalled(case, "VersionOwnedElsewhere", message, condition=VERSION_READY)
+    if case.announced(ActionName.ADD_REGIONS):
+        return _replicating(case, version)
+    fields = version_fields(case, version)
+    summary = Summary(Phase.REPLICATING, "AddingRegions", f"adding {names}")
+    says = {REPLICATED: Says(FALSE, "AddingRegions", f"adding {names}")}
+    action = requests.add_regions(case.migration, version)
+    return Act(
+        action, compose(case.migration, summary, now=case.now, says=says, **fields), case.next_attempt(action.name)
+    )
+
+
+def _replicating(case: Case, version: GalleryVersion) -> Wait:
+    lagging = ", ".join(regions.incomplete(case.migration.spec.version, version))
+    building = version.provisioning_state != guards.SUCCEEDED
+    reason = version.provisioning_state if building else "Replicating"
+    message = f"the version is {version.provisioning_state}" if building else f"waiting for {lagging}"
+    says = {
+        VERSION_READY: Says(
+            FALSE if building else TRUE, version.provisioning_state, f"the version is {version.provisioning_state}"
+        ),
+        REPLICATED: Says(FALSE, reason, f"not Completed: {lagging}" if lagging else message),
+    }
+    phase = Phase.CREATING if version.provisioning_state == "Creating" else Phase.REPLICATING
+    fields = version_fields(case, version) | _unless_same_proof(case, version)
+    status = compose(case.migration, Summary(phase, reason, message), now=case.now, says=says, **fields)
+    return Wait(status, case.timing.building)
+
+
+def _unless_same_proof(case: Case, version: GalleryVersion) -> dict[str, Any]:
+    """Void what was said for another build; a version that only gets more regions keeps it."""
+    proof = case.migration.status.proof
+    if proof and (proof.version_id, proof.published_date) == (version.id.casefold(), version.published_date):
+        return {}
+    voided = verification.judge_unproven(case.migration.status, now=case.now)
+    return {"proof": None, "verified": voided.condition, "verification": voided.verification, "deletion": None}
+
+
+def _completed(case: Case, version: GalleryVersion) -> Step:
+    if case.facts.image is UNSEEN:
+        return Look(What.IMAGE)
+    if not isinstance(case.facts.image, Found):
+        return final.source_gone(case)
+    if case.facts.definition is UNSEEN:
+        return Look(What.DEFINITION)
+    image = case.facts.image.value
+    if isinstance(case.facts.definition, Found) and (
+        finding := definition_finding(case, image, case.facts.definition.value)
+    ):
+        return stalled(case, "DefinitionMismatch", finding, condition=DEFINITION_READY, **version_fields(case, version))
+    return ending.decide(case, image, version)

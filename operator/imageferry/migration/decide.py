@@ -1,0 +1,38 @@
+"""Which look or action comes next for a migration.
+
+Pure: no I/O, no clock, no randomness. Given the same facts it answers the same, so a
+crash between any two steps loses nothing: the next pass looks again. The version is
+looked at first, because while it replicates nothing else is needed.
+
+Of the status it reads only what the announcement protocol and the binding of a
+verification need: `operation`, the attempt counter, the Verified condition with
+`verification` and the stored `proof`, and `deletion.receipt`, which only ever stops action.
+"""
+
+from imageferry.api.resource import ImageMigration
+from imageferry.api.status import Phase
+from imageferry.migration import built, final, unbuilt
+from imageferry.migration.facts import UNSEEN, Facts, Found, What
+from imageferry.migration.report import Standing, Summary, compose
+from imageferry.migration.steps import Case, Context, Look, Pace, Step, Wait
+
+
+def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
+    """Return the next step; every Look asks for a fact that `facts` does not have yet."""
+    case = Case(migration, facts, context)
+    if migration.metadata.deletion_timestamp:
+        return Wait(migration.status, Pace.NEVER)
+    if migration.status.deletion and migration.status.deletion.receipt:
+        return final.decide(case)
+    if migration.spec.suspend:
+        return _suspended(case)
+    if facts.version is UNSEEN:
+        return Look(What.VERSION)
+    if isinstance(facts.version, Found):
+        return built.decide(case, facts.version.value)
+    return unbuilt.decide(case)
+
+
+def _suspended(case: Case) -> Wait:
+    summary = Summary(Phase.SUSPENDED, "Suspended", "spec.suspend is true", Standing.SUSPENDED)
+    return Wait(compose(case.migration, summary, now=case.now), Pace.NEVER)

@@ -1,0 +1,73 @@
+"""The image definition: what it has to be for this image, and whether an existing one is that.
+
+None of it can be changed in Azure once it exists (fact sheet, sections 3.4 and 5.1), and
+a generation mismatch is accepted by ARM and fails minutes later: so it is compared here.
+"""
+
+from dataclasses import dataclass
+
+from imageferry.api.spec import Definition as WantedDefinition
+from imageferry.api.spec import Identifier, PurchasePlan
+from imageferry.migration.facts import GalleryDefinition, ManagedImage
+
+GENERALIZED = "Generalized"
+FEEDABLE = ("Standard", "TrustedLaunchSupported")
+"""Security types that a managed image can feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that is not what it has to be."""
+
+    field: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.field} is {self.found}, wanted {self.wanted}"
+
+
+def contradictions(spec: WantedDefinition, image: ManagedImage) -> list[Difference]:
+    """Return where the spec's definition contradicts the image itself."""
+    given = {
+        "osType": (spec.os_type, image.os_type),
+        "hyperVGeneration": (spec.hyper_v_generation, image.generation),
+    }
+    found = [
+        Difference(f, image_has, str(said)) for f, (said, image_has) in given.items() if said not in (None, image_has)
+    ]
+    if (spec.security_type or "Standard") != "Standard" and image.generation != "V2":
+        found.append(Difference("securityType", "Standard for a V1 image", str(spec.security_type)))
+    return found
+
+
+def differences(spec: WantedDefinition, image: ManagedImage, definition: GalleryDefinition) -> list[Difference]:
+    """Return where an existing definition is not what the spec and the image need."""
+    pairs: list[tuple[str, str | None, str]] = [
+        ("osType", image.os_type, definition.os_type),
+        ("osState", GENERALIZED, definition.os_state),
+        ("hyperVGeneration", image.generation, definition.generation),
+        ("architecture", "x64", definition.architecture),
+        ("securityType", spec.security_type, definition.security_type),
+        *_identifier_pairs(spec.identifier or Identifier(), definition),
+        *_plan_pairs(spec.purchase_plan, definition),
+    ]
+    found = [Difference(f, wanted, there) for f, wanted, there in pairs if wanted not in (None, there)]
+    if not spec.security_type and definition.security_type not in FEEDABLE:
+        found.append(Difference("securityType", " or ".join(FEEDABLE), definition.security_type))
+    return found
+
+
+def _identifier_pairs(wanted: Identifier, definition: GalleryDefinition) -> list[tuple[str, str | None, str]]:
+    names = ("publisher", "offer", "sku")
+    asked = (wanted.publisher, wanted.offer, wanted.sku)
+    return [(f"identifier.{n}", w, f) for n, w, f in zip(names, asked, definition.identifier, strict=True)]
+
+
+def _plan_pairs(wanted: PurchasePlan | None, definition: GalleryDefinition) -> list[tuple[str, str | None, str]]:
+    if not wanted:
+        return []
+    asked = (wanted.name, wanted.publisher, wanted.product)
+    there = definition.purchase_plan or ("absent",) * 3
+    names = ("name", "publisher", "product")
+    return [(f"purchasePlan.{n}", w, f) for n, w, f in zip(names, asked, there, strict=True)]

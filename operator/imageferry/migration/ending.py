@@ -1,0 +1,157 @@
+"""Every wanted region is Completed: say what there is to verify, and let the image go when every guard holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imageferry.api.spec import DeletionPolicy, ReadyWhen
+from imageferry.api.status import ActionName, Deletion, Phase, Proof, Status
+from imageferry.migration import guards, identity, requests, verification
+from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
+from imageferry.migration.report import (
+    FALSE,
+    REPLICATED,
+    SOURCE_DELETED,
+    TRUE,
+    VERSION_READY,
+    Says,
+    Summary,
+    compose,
+)  # fmt: skip
+from imageferry.migration.steps import Act, Case, Look, Step, Wait
+from imageferry.migration.tracking import version_fields
+from imageferry.migration.unbuilt import definition_says, definition_status, source_status
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A case whose version is complete, with all that is derived from the same looks."""
+
+    case: Case
+    image: ManagedImage
+    version: GalleryVersion
+    proof: Proof
+    verified: verification.Verdict
+    completion: Completion
+    evaluation: guards.Evaluation
+
+    @property
+    def policy(self) -> DeletionPolicy:
+        """What shall become of the image."""
+        return self.case.migration.spec.source_deletion.policy
+
+
+def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
+    """Return the next step for a version that is complete while its image is there."""
+    ending = _ending(case, image, version)
+    operation = case.migration.status.operation
+    if (
+        operation
+        and operation.action is ActionName.DELETE_IMAGE
+        and (case.announced(ActionName.DELETE_IMAGE) or image.provisioning_state == "Deleting")
+    ):
+        return _deleting(ending)
+    if guards.wants_siblings(ending.evaluation, case.facts.siblings):
+        return Look(What.SIBLINGS)
+    if not ending.evaluation.blocking:
+        return _delete(ending)
+    if not ending.verified.current:
+        return _await_verification(ending)
+    if ending.policy is DeletionPolicy.RETAIN:
+        return _retained(ending)
+    return _blocked(ending)
+
+
+def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
+    fingerprint = identity.fingerprint(image)
+    proof = identity.proof(fingerprint, version)
+    verified = verification.judge(case.migration.status, proof, now=case.now)
+    completion = _completion(case, version, fingerprint)
+    deletion_case = guards.DeletionCase(
+        spec=case.migration.spec,
+        image=image,
+        version=version,
+        proof=proof,
+        verified=verified,
+        completion=completion,
+        siblings=case.facts.siblings,
+        settle=case.timing.settle,
+        now=case.now,
+    )
+    return Ending(case, image, version, proof, verified, completion, guards.evaluate(deletion_case))
+
+
+def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Completion:
+    """Return what this process remembers of this very version, or that it sees it complete for the first time."""
+    before = case.context.completion
+    if before and (before.version_id, before.published_date) == (version.id.casefold(), version.published_date):
+        return before
+    return Completion(version.id.casefold(), version.published_date, fingerprint, case.now)
+
+
+def _await_verification(ending: Ending) -> Wait:
+    command = verification.command(ending.case.migration, ending.proof.digest)
+    message = f"Every wanted region is Completed. Try the version, then verify it: {command}"
+    summary = Summary(Phase.VERIFYING, "AwaitingVerification", message, reached=frozenset({ReadyWhen.REPLICATED}))
+    reason = "Retained" if ending.policy is DeletionPolicy.RETAIN else "AwaitingVerification"
+    return _wait(ending, summary, Says(FALSE, reason, ending.verified.message))
+
+
+def _retained(ending: Ending) -> Wait:
+    message = "Completed: the version is verified, and the managed image stays."
+    summary = Summary(Phase.COMPLETED, "Completed", message, reached=frozenset(ReadyWhen))
+    return _wait(ending, summary, Says(FALSE, "Retained", "sourceDeletion.policy is Retain"))
+
+
+def _blocked(ending: Ending) -> Wait:
+    """Wait for the guards that do not hold; where time alone is missing, until then."""
+    blocking = {n: a for n, a in ending.evaluation.blocking.items() if a is not guards.DEFERRED}
+    text = "; ".join(f"{name}: {answer.message}" for name, answer in blocking.items())
+    reason = "DeletionWaits" if ending.evaluation.due else "DeletionBlocked"
+    summary = _leaving(reason, f"The managed image stays for now: {text}.")
+    return _wait(ending, summary, Says(FALSE, reason, text))
+
+
+def _deleting(ending: Ending) -> Wait:
+    summary = _leaving("DeletingSource", "the deletion of the managed image was requested")
+    says = Says(FALSE, "Deleting", "the deletion of the managed image was requested")
+    status = _status(ending, summary, says, deletion=ending.case.migration.status.deletion)
+    return Wait(status, ending.case.timing.soon, ending.completion)
+
+
+def _delete(ending: Ending) -> Act:
+    summary = _leaving("DeletingSource", "the deletion of the managed image was requested")
+    says = Says(FALSE, "Deleting", "the deletion of the managed image was requested")
+    action = requests.delete_image(ending.image)
+    return Act(action, _status(ending, summary, says), ending.case.next_attempt(action.name), ending.completion)
+
+
+def _leaving(reason: str, message: str) -> Summary:
+    return Summary(Phase.DELETING, reason, message, reached=frozenset({ReadyWhen.REPLICATED, ReadyWhen.VERIFIED}))
+
+
+def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
+    timing, due = ending.case.timing, ending.evaluation.due
+    after = timing.complete if summary.phase is Phase.COMPLETED else timing.awaiting
+    if due:
+        after = max(min(after, due - ending.case.now), timing.soon / 10)
+    return Wait(_status(ending, summary, source, operation=None), after, ending.completion)
+
+
+def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> Status:  # noqa: ANN401 - fields of Status, checked by its model
+    case, version = ending.case, ending.version
+    says = {
+        VERSION_READY: Says(TRUE, "Succeeded", f"version {case.migration.spec.version.name} is built"),
+        REPLICATED: Says(TRUE, "AllRegionsCompleted", "every wanted region is Completed"),
+        SOURCE_DELETED: source,
+    }
+    common = version_fields(case, version) | {
+        "source": source_status(ending.image),
+        "proof": ending.proof,
+        "verified": ending.verified.condition,
+        "verification": ending.verified.verification,
+        "deletion": Deletion(guards=ending.evaluation.statuses),
+    }
+    if isinstance(case.facts.definition, Found):
+        says |= definition_says(case.facts.definition.value)
+        common["definition"] = definition_status(case)
+    return compose(case.migration, summary, now=case.now, says=says, **(common | fields))

@@ -1,0 +1,66 @@
+"""What can go wrong in Azure, sorted by the one decision that follows from it.
+
+    MigrationError
+    ├── WaitForStateError   something in Azure has to finish first: look again soon
+    ├── BackOffError        a passing fault: again, ever more slowly, or when Azure says
+    │   └── DeniedError     not (yet) allowed: rights take minutes to spread, then as AskUser
+    ├── AskUserError        only a person can cure it, in Azure or in the spec
+    └── GiveUpError         this spec cannot work; another look is cheap all the same
+
+Azure's own exceptions are translated into these in `azure.errors` and nowhere else.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class MigrationError(Exception):
+    """An error with a code (Azure's, or ours) and a sentence that names the finding and the cure.
+
+    `definite` says that a mutation that met this error certainly had no effect; without
+    it the outcome is unknown, and only looking can tell.
+    """
+
+    kind: ClassVar[str] = "BackOff"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        definite: bool = False,
+        retry_after: timedelta | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.definite = definite
+        self.retry_after = retry_after
+        self.correlation_id = correlation_id
+
+
+class WaitForStateError(MigrationError):
+    """Something in Azure has to finish first."""
+
+    kind = "WaitForState"
+
+
+class BackOffError(MigrationError):
+    """A passing fault."""
+
+
+class DeniedError(BackOffError):
+    """The identity may not do this, or not yet."""
+
+
+class AskUserError(MigrationError):
+    """Only a person can cure it."""
+
+    kind = "AskUser"
+
+
+class GiveUpError(MigrationError):
+    """This spec cannot work."""
+
+    kind = "GiveUp"

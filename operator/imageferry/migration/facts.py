@@ -1,0 +1,168 @@
+"""What was seen in Azure in one pass.
+
+A fact that was not looked at (UNSEEN) is a different value from one that was looked at
+and is not there (MISSING), so that forgetting to look can never read as "absent".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+class Sight(Enum):
+    """A fact that holds no value."""
+
+    MISSING = "missing"
+    UNSEEN = "unseen"
+
+
+MISSING: Final = Sight.MISSING
+UNSEEN: Final = Sight.UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """A fact that was looked at and is there."""
+
+    value: T
+
+
+Fact: TypeAlias = Found[T] | Literal[Sight.MISSING, Sight.UNSEEN]
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One disk of a managed image; `lun` is None for the OS disk."""
+
+    lun: int | None
+    size_gb: int | None
+    origin: tuple[str, ...]
+    """Ids of the managed disk, snapshot or blob that it was made from."""
+    disk_encryption_set: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedImage:
+    """A managed image (Microsoft.Compute/images); `location` is a short name."""
+
+    id: str
+    location: str
+    provisioning_state: str
+    os_type: str
+    os_state: str
+    generation: str
+    os_disk: Disk
+    data_disks: tuple[Disk, ...] = ()
+    source_virtual_machine: str | None = None
+    created_at: str | None = None
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """All disks, the OS disk first."""
+        return (self.os_disk, *self.data_disks)
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A gallery (Microsoft.Compute/galleries)."""
+
+    id: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryDefinition:
+    """An image definition (Microsoft.Compute/galleries/images)."""
+
+    id: str
+    provisioning_state: str
+    os_type: str
+    os_state: str
+    generation: str
+    security_type: str
+    architecture: str
+    identifier: tuple[str, str, str]
+    purchase_plan: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReplication:
+    """One entry of a version's replication status; `state` is ARM's word."""
+
+    state: str
+    progress: int
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryVersion:
+    """An image version (Microsoft.Compute/galleries/images/versions), read with its replication status."""
+
+    id: str
+    location: str
+    provisioning_state: str
+    source_id: str
+    published_date: str
+    replication_mode: str = "Full"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    target_regions: tuple[Mapping[str, Any], ...] = ()
+    """As ARM gave them, but with short names."""
+    publishing_profile: Mapping[str, Any] = field(default_factory=dict)
+    """As ARM gave it."""
+    replication: Mapping[str, RegionReplication] = field(default_factory=dict)
+    """By short name."""
+
+    @property
+    def region_names(self) -> frozenset[str]:
+        """Short names of its regions."""
+        return frozenset(str(region["name"]) for region in self.target_regions)
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another migration of the same managed image."""
+
+    key: str
+    retains: bool
+    finished: bool
+    replicated: bool
+    verified: bool
+
+
+class What(StrEnum):
+    """Something to look at."""
+
+    IMAGE = "image"
+    GALLERY = "gallery"
+    DEFINITION = "definition"
+    VERSION = "version"
+    SIBLINGS = "siblings"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What has been seen in this pass so far."""
+
+    image: Fact[ManagedImage] = UNSEEN
+    gallery: Fact[Gallery] = UNSEEN
+    definition: Fact[GalleryDefinition] = UNSEEN
+    version: Fact[GalleryVersion] = UNSEEN
+    siblings: Fact[tuple[Sibling, ...]] = UNSEEN
+
+    def plus(self, what: What, answer: Fact[Any]) -> "Facts":
+        """Return the facts with one answer more."""
+        return replace(self, **{what.value: answer})
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """When this process first saw every wanted region of a version Completed, and the image then."""
+
+    version_id: str
+    published_date: str
+    fingerprint: str
+    since: datetime

@@ -1,0 +1,108 @@
+"""What an error does to the status, and when to try again: in one place, from its class alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from imageferry.api.resource import ImageMigration
+from imageferry.api.spec import ReadyWhen
+from imageferry.api.status import ErrorStatus, Phase, Status
+from imageferry.migration.errors import (
+    AskUserError,
+    BackOffError,
+    DeniedError,
+    GiveUpError,
+    MigrationError,
+    WaitForStateError,
+)
+from imageferry.migration.report import (
+    FALSE,
+    READY,
+    RECONCILING,
+    SOURCE_DELETED,
+    STALLED,
+    TRUE,
+    Says,
+    Standing,
+    Summary,
+    compose,
+)
+from imageferry.migration.timing import Timing
+
+SHOWN_FROM = 3
+"""A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What this process remembers of the failures of one migration."""
+
+    in_a_row: int = 0
+    denied_since: datetime | None = None
+
+    def plus(self, error: MigrationError, now: datetime) -> "History":
+        """Return the history with one failure more."""
+        denied = (self.denied_since or now) if isinstance(error, DeniedError) else None
+        return History(self.in_a_row + 1, denied)
+
+
+def needs_a_person(error: MigrationError, history: History, *, now: datetime, timing: Timing) -> bool:
+    """Whether the migration stalls; a 403 only once roles have had time to spread."""
+    if isinstance(error, DeniedError):
+        return history.denied_since is not None and now - history.denied_since >= timing.denied
+    return isinstance(error, AskUserError | GiveUpError)
+
+
+def delay(error: MigrationError, history: History, *, timing: Timing) -> timedelta:
+    """Return how long to wait: what Azure says, else twice as long each time."""
+    first, most = timing.retry_first, timing.retry_most
+    if isinstance(error, WaitForStateError):
+        first = timing.soon * 5
+    doubled = min(first * float(2 ** min(history.in_a_row - 1, 16)), most)
+    return max(doubled, error.retry_after or timedelta())
+
+
+def status(
+    migration: ImageMigration, error: MigrationError, history: History, *, now: datetime, timing: Timing
+) -> Status:
+    """Return the status that tells of the error."""
+    shown = ErrorStatus(code=error.code[:128], message=error.message[:4096], kind=error.kind)
+    if needs_a_person(error, history, now=now, timing=timing):
+        return _stuck(migration, shown, now=now)
+    if isinstance(error, BackOffError) and history.in_a_row < SHOWN_FROM and not isinstance(error, DeniedError):
+        return migration.status
+    return migration.status.model_copy(update={"error": shown})
+
+
+def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> Status:
+    """Stall; but once what spec.readyWhen names was reached, it stays Ready and the deletion is blocked."""
+    reason = _reason(error.code)
+    ready = any(c.type == READY and c.status is TRUE for c in migration.status.conditions)
+    if not ready:
+        summary = Summary(Phase.STALLED, reason, error.message, Standing.STUCK)
+        return compose(migration, summary, now=now, error=error)
+    summary = Summary(migration.status.phase or Phase.VERIFYING, reason, error.message, reached=frozenset(ReadyWhen))
+    says = {SOURCE_DELETED: Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")}
+    return compose(migration, summary, now=now, says=says, error=error)
+
+
+def _reason(code: str) -> str:
+    """Return a code as a condition's reason: letters and digits, starting with a letter."""
+    reason = "".join(character for character in code if character.isalnum())
+    return reason if reason[:1].isalpha() else "AzureError"
+
+
+def invalid_patch(body: Mapping[str, Any], message: str, *, now: datetime) -> dict[str, Any]:
+    """Return the status patch that marks a resource whose spec cannot be read; empty when it is marked already."""
+    stored = body.get("status") or {}
+    generation = body["metadata"].get("generation", 0)
+    text = f"{message}; correct the field"
+    old = [c for c in stored.get("conditions") or [] if c.get("type") not in (READY, RECONCILING, STALLED)]
+    marked = [c for c in stored.get("conditions") or [] if c.get("type") == STALLED and c.get("message") == text]
+    if marked and stored.get("observedGeneration") == generation:
+        return {}
+    stamp = {"observedGeneration": generation, "lastTransitionTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+    said = {"reason": "InvalidSpec", "message": text, **stamp}
+    conditions = [*old, {"type": READY, "status": "False", **said}, {"type": STALLED, "status": "True", **said}]
+    return {"observedGeneration": generation, "phase": Phase.STALLED.value, "conditions": conditions}

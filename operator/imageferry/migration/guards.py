@@ -1,0 +1,210 @@
+"""What has to hold, in one and the same pass, before a managed image is deleted.
+
+Each guard is a pure function of the case. A wrong delete cannot be undone, so a guard
+that cannot tell says no. Two of them need something that is only fetched or counted
+once the others hold: `Settled` and `NotShared`, the deferred ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from imageferry.api.spec import DeletionPolicy, ReplicationMode, Spec
+from imageferry.api.status import GuardStatus, Proof
+from imageferry.migration import identity, regions, verification
+from imageferry.migration.facts import Completion, Fact, Found, GalleryVersion, ManagedImage, Sibling
+
+SUCCEEDED = "Succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionCase:
+    """Everything that guards may ask."""
+
+    spec: Spec
+    image: ManagedImage
+    version: GalleryVersion
+    proof: Proof
+    verified: verification.Verdict
+    completion: Completion
+    siblings: Fact[tuple[Sibling, ...]]
+    settle: timedelta
+    now: datetime
+
+    @property
+    def fingerprint(self) -> str:
+        """The image's fingerprint, computed from what was read in this pass."""
+        return self.proof.source_fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a guard holds, and a sentence; `due` is when time alone may change the answer."""
+
+    passed: bool
+    message: str
+    due: datetime | None = None
+
+
+def holds(message: str) -> Answer:
+    """Answer yes."""
+    return Answer(passed=True, message=message)
+
+
+def blocks(message: str) -> Answer:
+    """Answer no."""
+    return Answer(passed=False, message=message)
+
+
+Guard = Callable[[DeletionCase], Answer]
+
+DEFERRED = blocks("looked at once all others hold")
+
+
+def policy_allows(case: DeletionCase) -> Answer:
+    """Hold when the spec says that the image shall be deleted."""
+    policy = case.spec.source_deletion.policy
+    return Answer(passed=policy is DeletionPolicy.DELETE, message=f"sourceDeletion.policy is {policy}")
+
+
+def version_built_from_source(case: DeletionCase) -> Answer:
+    """Hold when the version was built from this very image, and not from one that had its name."""
+    if not identity.same_id(case.version.source_id, case.spec.source.managed_image_id):
+        return blocks(f"the version was built from {case.version.source_id or 'an unknown source'}")
+    tagged = case.version.tags.get(identity.FINGERPRINT_TAG)
+    if tagged is not None:
+        message = "carries" if tagged == case.fingerprint else "does not carry"
+        return Answer(
+            passed=tagged == case.fingerprint,
+            message=f"the version {message} the fingerprint of the image as it is now",
+        )
+    created, published = _time(case.image.created_at), _time(case.version.published_date)
+    if created and published and created < published:
+        return holds("the image is older than the version, which carries no fingerprint")
+    return blocks("the version carries no fingerprint, and the image is not known to be older than it")
+
+
+def source_unchanged(case: DeletionCase) -> Answer:
+    """Hold when the image is settled and the same as when the version was first seen complete."""
+    if case.image.provisioning_state != SUCCEEDED:
+        return blocks(f"the image is {case.image.provisioning_state}, not {SUCCEEDED}")
+    if case.completion.fingerprint != case.fingerprint:
+        return blocks("the image has changed since the version was seen complete")
+    return holds("the image is as it was when the version was seen complete")
+
+
+def all_regions_completed(case: DeletionCase) -> Answer:
+    """Hold when the version is Succeeded and every wanted region says Completed for itself."""
+    if case.version.provisioning_state != SUCCEEDED:
+        return blocks(f"the version is {case.version.provisioning_state}, not {SUCCEEDED}")
+    lagging = regions.incomplete(case.spec.version, case.version)
+    return Answer(
+        passed=not lagging,
+        message=f"not Completed: {', '.join(lagging)}" if lagging else "every wanted region is Completed",
+    )
+
+
+def full_replication(case: DeletionCase) -> Answer:
+    """Hold when the version is an independent copy; a Shallow one depends on its source."""
+    modes = (case.version.replication_mode, case.spec.version.replication_mode)
+    full = all(mode == ReplicationMode.FULL for mode in modes)
+    return Answer(passed=full, message="replicationMode is Full" if full else "a Shallow version depends on the image")
+
+
+def verification_current(case: DeletionCase) -> Answer:
+    """Hold when somebody vouched for just this proof."""
+    return Answer(passed=case.verified.current, message=case.verified.message)
+
+
+def grace_elapsed(case: DeletionCase) -> Answer:
+    """Hold when the grace has passed since the verification, and since the version was published."""
+    grace = timedelta(seconds=case.spec.source_deletion.grace_seconds)
+    at = case.verified.verification.at if case.verified.verification else None
+    published = _time(case.version.published_date)
+    if at is None or published is None:
+        return blocks("the grace counts from the verification")
+    if published > case.now and grace:
+        return blocks("publishedDate is in the future: the clocks of Azure and of the operator differ")
+    due = max(at, min(published, case.now)) + grace
+    if case.now >= due:
+        return holds("the grace has passed")
+    return Answer(passed=False, message=f"the grace ends at {due:%Y-%m-%dT%H:%M:%SZ}", due=due)
+
+
+def settled(case: DeletionCase) -> Answer:
+    """Hold when this process itself has seen every region stay Completed for long enough."""
+    due = case.completion.since + case.settle
+    message = f"the regions have to stay Completed for {case.settle} in the operator's own sight"
+    return Answer(passed=case.now >= due, message=message, due=due)
+
+
+def not_shared(case: DeletionCase) -> Answer:
+    """Hold when no other migration needs the image."""
+    if not isinstance(case.siblings, Found):
+        return DEFERRED
+    for sibling in case.siblings.value:
+        if sibling.finished:
+            continue
+        if sibling.retains:
+            return blocks(f"{sibling.key} retains the same image")
+        if not (sibling.replicated and sibling.verified):
+            return blocks(f"{sibling.key} migrates the same image and is not replicated and verified yet")
+    return holds("no other migration needs the image")
+
+
+IMMEDIATE: dict[str, Guard] = {
+    "PolicyAllows": policy_allows,
+    "VersionBuiltFromSource": version_built_from_source,
+    "SourceUnchanged": source_unchanged,
+    "AllRegionsCompleted": all_regions_completed,
+    "FullReplication": full_replication,
+    "VerificationCurrent": verification_current,
+    "GraceElapsed": grace_elapsed,
+}
+DEFERRED_GUARDS: dict[str, Guard] = {"Settled": settled, "NotShared": not_shared}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The answers of all guards by name."""
+
+    answers: dict[str, Answer]
+
+    @property
+    def blocking(self) -> dict[str, Answer]:
+        """The guards that do not hold."""
+        return {name: answer for name, answer in self.answers.items() if not answer.passed}
+
+    @property
+    def due(self) -> datetime | None:
+        """When time alone may let the deletion proceed; None when something else is awaited."""
+        dues = [answer.due for answer in self.blocking.values() if answer is not DEFERRED]
+        return max((due for due in dues if due), default=None) if all(dues) else None
+
+    @property
+    def statuses(self) -> list[GuardStatus]:
+        """The answers as the status shows them."""
+        return [GuardStatus(name=n, passed=a.passed, message=a.message) for n, a in self.answers.items()]
+
+
+def evaluate(case: DeletionCase) -> Evaluation:
+    """Ask every guard; the deferred ones only once all others hold, one after the other."""
+    answers = {name: guard(case) for name, guard in IMMEDIATE.items()}
+    for name, guard in DEFERRED_GUARDS.items():
+        held = all(answer.passed for answer in answers.values())
+        answers[name] = guard(case) if held else DEFERRED
+    return Evaluation(answers)
+
+
+def wants_siblings(evaluation: Evaluation, siblings: Fact[tuple[Sibling, ...]]) -> bool:
+    """Whether nothing but the look at other migrations is missing."""
+    return not isinstance(siblings, Found) and list(evaluation.blocking) == ["NotShared"]
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read a time as ARM writes it; None when there is none or it makes no sense."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

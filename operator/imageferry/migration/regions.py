@@ -1,0 +1,88 @@
+"""Target regions: which are wanted, which are there, how far each is.
+
+ARM takes short names and answers display names (fact sheet, section 3.5), in
+replication status now the one and now the other; here there are short names only.
+"""
+
+from datetime import datetime
+
+from imageferry.api.spec import TargetRegion
+from imageferry.api.spec import Version as WantedVersion
+from imageferry.api.status import RegionStatus, ReplicationStatus
+from imageferry.migration.facts import GalleryVersion, RegionReplication
+
+COMPLETED = "Completed"
+FAILED = "Failed"
+PENDING = "Pending"
+EXTRA = "Extra"
+
+_UNSEEN = RegionReplication(state=PENDING, progress=0)
+
+
+def short_name(region: str) -> str:
+    """Return the short name of a region given in either form: `West Europe` is `westeurope`."""
+    return region.casefold().replace(" ", "")
+
+
+def wanted(version: WantedVersion, home: str) -> tuple[TargetRegion, ...]:
+    """Return the regions that the spec wants, the version's own among them (ARM insists on it)."""
+    listed = tuple(version.target_regions or ())
+    if any(region.name == home for region in listed):
+        return listed
+    return (TargetRegion(name=home), *listed)
+
+
+def missing(spec: WantedVersion, version: GalleryVersion) -> tuple[TargetRegion, ...]:
+    """Return the wanted regions that the version does not have."""
+    return tuple(each for each in wanted(spec, version.location) if each.name not in version.region_names)
+
+
+def incomplete(spec: WantedVersion, version: GalleryVersion) -> tuple[str, ...]:
+    """Return the wanted regions whose own replication state is not Completed."""
+    return tuple(
+        each.name
+        for each in wanted(spec, version.location)
+        if version.replication.get(each.name, _UNSEEN).state != COMPLETED
+    )
+
+
+def failed(spec: WantedVersion, version: GalleryVersion) -> dict[str, str]:
+    """Return the wanted regions that failed, with Azure's words about each."""
+    names = [each.name for each in wanted(spec, version.location)]
+    return {
+        name: version.replication[name].details
+        for name in names
+        if version.replication.get(name, _UNSEEN).state == FAILED
+    }
+
+
+def report(
+    spec: WantedVersion, version: GalleryVersion, *, before: ReplicationStatus | None, now: datetime
+) -> ReplicationStatus:
+    """Return the replication as the status shows it; `since` is kept while a state lasts."""
+    names = [each.name for each in wanted(spec, version.location)]
+    seen = {name: version.replication.get(name, _UNSEEN) for name in names}
+    old = {region.name: region for region in before.regions} if before else {}
+    shown = [_region(name, replication, old=old.get(name), now=now) for name, replication in seen.items()]
+    extra = [RegionStatus(name=name, state=EXTRA) for name in sorted(version.region_names - set(names))]
+    completed = sum(replication.state == COMPLETED for replication in seen.values())
+    return ReplicationStatus(
+        summary=f"{completed}/{len(names)}",
+        progress=sum(_percent(replication) for replication in seen.values()) // len(names),
+        regions=shown + extra,
+    )
+
+
+def _region(name: str, replication: RegionReplication, *, old: RegionStatus | None, now: datetime) -> RegionStatus:
+    since = old.since if old and old.state == replication.state else now
+    return RegionStatus(
+        name=name,
+        state=replication.state,
+        progress=_percent(replication),
+        details=replication.details[:1024] or None,
+        since=since,
+    )
+
+
+def _percent(replication: RegionReplication) -> int:
+    return 100 if replication.state == COMPLETED else replication.progress

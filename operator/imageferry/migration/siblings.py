@@ -1,0 +1,49 @@
+"""Other migrations of the same managed image, read from their resources."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
+from imageferry.api.spec import DeletionPolicy
+from imageferry.api.status import ConditionStatus
+from imageferry.migration import identity, verification
+from imageferry.migration.facts import Sibling
+from imageferry.migration.report import REPLICATED
+
+
+def of(migration: ImageMigration, bodies: Iterable[Mapping[str, Any]]) -> tuple[Sibling, ...]:
+    """Return the siblings among all resources; one that cannot be read blocks, as nobody knows what it needs."""
+    found = (_sibling(migration, body) for body in bodies)
+    return tuple(sibling for sibling in found if sibling)
+
+
+def _sibling(migration: ImageMigration, body: Mapping[str, Any]) -> Sibling | None:
+    metadata = body["metadata"]
+    source = str(((body.get("spec") or {}).get("source") or {}).get("managedImageId", ""))
+    other = metadata["uid"] != migration.metadata.uid and not metadata.get("deletionTimestamp")
+    if not other or not identity.same_id(source, migration.spec.source.managed_image_id):
+        return None
+    try:
+        return _read(parse(body))
+    except InvalidResourceError:
+        key = f"{metadata['namespace']}/{metadata['name']}"
+        return Sibling(key, retains=False, finished=False, replicated=False, verified=False)
+
+
+def _read(other: ImageMigration) -> Sibling:
+    status = other.status
+    said = verification.spoken(status)
+    digest = status.proof.digest if status.proof else None
+    return Sibling(
+        key=other.key,
+        retains=other.spec.source_deletion.policy is DeletionPolicy.RETAIN,
+        finished=bool(status.deletion and status.deletion.receipt),
+        replicated=any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions),
+        verified=bool(
+            said
+            and said.status is ConditionStatus.TRUE
+            and digest
+            and status.verification
+            and status.verification.digest == digest
+        ),
+    )

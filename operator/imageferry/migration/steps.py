@@ -1,0 +1,92 @@
+"""What `decide` may answer."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from imageferry.api.resource import ImageMigration
+from imageferry.api.status import ActionName, Status
+from imageferry.migration.facts import Completion, Facts, What
+from imageferry.migration.requests import Action
+from imageferry.migration.timing import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at this and decide again."""
+
+    what: What
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Announce this in the status, then do it, then look again."""
+
+    action: Action
+    status: Status
+    attempt: int
+    completion: Completion | None = None
+
+
+class Pace(Enum):
+    """When to look again, where that depends on how often it was looked before."""
+
+    STALLED = "stalled"
+    """Ever more rarely, but for ever."""
+    NEVER = "never"
+    """Not before the resource changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Write this status and look again later."""
+
+    status: Status
+    after: timedelta | Pace
+    completion: Completion | None = None
+
+
+Step: TypeAlias = Look | Act | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision needs besides the resource and the facts."""
+
+    now: datetime
+    timing: Timing
+    cluster: str
+    completion: Completion | None = None
+    """What this process remembers of the migration from earlier passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One migration with what was seen of it."""
+
+    migration: ImageMigration
+    facts: Facts
+    context: Context
+
+    @property
+    def now(self) -> datetime:
+        """The time of the decision."""
+        return self.context.now
+
+    @property
+    def timing(self) -> Timing:
+        """How long things wait."""
+        return self.context.timing
+
+    def announced(self, name: ActionName) -> bool:
+        """Whether this was announced so recently that its effect may not show yet."""
+        operation = self.migration.status.operation
+        if operation is None or operation.action is not name:
+            return False
+        return abs(self.now - operation.requested_at) < self.timing.disbelief
+
+    def next_attempt(self, name: ActionName) -> int:
+        """Return how often this will have been announced, the coming time included."""
+        operation = self.migration.status.operation
+        return operation.attempt + 1 if operation and operation.action is name else 1

@@ -1,0 +1,95 @@
+"""Which Kubernetes Events a change of status is worth: transitions only, never a repeat."""
+
+from dataclasses import dataclass
+
+from imageferry.api.status import Condition, ConditionStatus, Phase, Status
+from imageferry.migration.report import REPLICATED, SOURCE_DELETED, STALLED
+from imageferry.migration.verification import PROOF_CHANGED, VERIFIED
+
+NORMAL, WARNING = "Normal", "Warning"
+ACTIONS = {
+    "CreateDefinition": ("DefinitionRequested", "the image definition is requested"),
+    "CreateVersion": ("VersionRequested", "the image version is requested"),
+    "AddRegions": ("RegionsRequested", "more target regions are requested"),
+    "DeleteImage": ("SourceDeletionRequested", "the deletion of the managed image is requested"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event: type, reason, message."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def notices(before: Status, after: Status) -> list[Notice]:
+    """Return what happened between two statuses."""
+    found = [_requested(before, after), _stalled(before, after), _replicated(before, after), _verified(before, after)]
+    found += [_blocked(before, after), _completed(before, after), _suspended(before, after)]
+    return [notice for notice in found if notice]
+
+
+def _requested(before: Status, after: Status) -> Notice | None:
+    if not after.operation or (before.operation and before.operation.id == after.operation.id):
+        return None
+    reason, message = ACTIONS[after.operation.action]
+    return Notice(NORMAL, reason, f"{message}: {after.operation.resource}")
+
+
+def _stalled(before: Status, after: Status) -> Notice | None:
+    old, new = _condition(before, STALLED), _condition(after, STALLED)
+    if not new or (old and old.reason == new.reason):
+        return None
+    return Notice(WARNING, new.reason or STALLED, new.message or "")
+
+
+def _replicated(before: Status, after: Status) -> Notice | None:
+    if not _became_true(before, after, REPLICATED):
+        return None
+    return Notice(NORMAL, REPLICATED, f"every wanted region is Completed ({_summary(after)})")
+
+
+def _verified(before: Status, after: Status) -> Notice | None:
+    new = _condition(after, VERIFIED)
+    old = _condition(before, VERIFIED)
+    if new and new.reason == PROOF_CHANGED and (not old or old.reason != PROOF_CHANGED):
+        return Notice(WARNING, PROOF_CHANGED, new.message or "")
+    if after.verification and after.verification.at and not (before.verification and before.verification.at):
+        return Notice(NORMAL, VERIFIED, f"verified for {after.verification.digest}")
+    return None
+
+
+def _blocked(before: Status, after: Status) -> Notice | None:
+    old, new = _condition(before, SOURCE_DELETED), _condition(after, SOURCE_DELETED)
+    if not new or new.reason != "DeletionBlocked" or (old and old.reason == new.reason):
+        return None
+    return Notice(WARNING, "DeletionBlocked", new.message or "")
+
+
+def _completed(before: Status, after: Status) -> Notice | None:
+    if after.phase is not Phase.COMPLETED or before.phase is Phase.COMPLETED:
+        return None
+    source = _condition(after, SOURCE_DELETED)
+    return Notice(NORMAL, "Completed", source.message or "" if source else "")
+
+
+def _suspended(before: Status, after: Status) -> Notice | None:
+    suspended, was = after.phase is Phase.SUSPENDED, before.phase is Phase.SUSPENDED
+    if suspended == was:
+        return None
+    return Notice(NORMAL, "Suspended" if suspended else "Resumed", "spec.suspend changed")
+
+
+def _became_true(before: Status, after: Status, kind: str) -> bool:
+    old, new = _condition(before, kind), _condition(after, kind)
+    return bool(new and new.status is ConditionStatus.TRUE and not (old and old.status is ConditionStatus.TRUE))
+
+
+def _condition(status: Status, kind: str) -> Condition | None:
+    return next((c for c in status.conditions if c.type.casefold() == kind.casefold()), None)
+
+
+def _summary(status: Status) -> str:
+    return status.replication.summary if status.replication else ""

@@ -1,0 +1,74 @@
+"""The operator's settings: environment variables IMAGEFERRY_…, each with a default that suits a cluster in Azure."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from imageferry.azure.cloud import CloudConfig
+from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.logs import LogFormat
+from imageferry.migration.timing import Timing
+
+
+class Settings(BaseSettings):
+    """All settings, read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="IMAGEFERRY_", extra="ignore")
+
+    arm_endpoint: str = Field("https://management.azure.com", description="Azure Resource Manager of the cloud.")
+    arm_audience: str = Field("https://management.azure.com", description="For whom tokens are asked.")
+    authority: str = Field("https://login.microsoftonline.com", description="Where tokens come from.")
+    authority_discovery: bool = Field(
+        default=True, description="Whether the authority is checked against Microsoft's list of clouds."
+    )
+    ca_bundle: Path | None = Field(None, description="CA certificates for both, instead of the system's.")
+    credential: CredentialKind = Field(CredentialKind.WORKLOAD_IDENTITY, description="How to log in.")
+    tenant_id: str | None = Field(None, description="Entra tenant.")
+    client_id: str | None = Field(None, description="Application or managed identity.")
+    client_secret: SecretStr | None = Field(None, description="For credential client-secret.")
+    client_certificate: Path | None = Field(None, description="For credential client-certificate: PEM with key.")
+    federated_token_file: Path | None = Field(None, description="For credential workload-identity.")
+    cluster_id: str | None = Field(
+        None, max_length=128, description="Tag of what is built here. Default: the uid of the namespace kube-system."
+    )
+    workers: int = Field(8, ge=1, le=64, description="Passes at the same time.")
+    settle_seconds: float = Field(
+        600, ge=0, description="How long every region stays Completed, seen by this process, before a deletion."
+    )
+    speed: float = Field(
+        1.0, gt=0, description="Divides every wait; above 1 only against a simulator with a fast clock."
+    )
+    liveness: str = Field("http://0.0.0.0:8080/healthz", description="Where the liveness endpoint listens.")
+    log_format: LogFormat = Field(LogFormat.JSON, description="json or text.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @model_validator(mode="after")
+    def _secure(self) -> Self:
+        for name in ("arm_endpoint", "authority"):
+            value = getattr(self, name)
+            if not value.startswith("https://"):
+                raise ValueError(f"IMAGEFERRY_{name.upper()}: must start with https://, found {value!r}")
+        return self
+
+    @property
+    def cloud(self) -> CloudConfig:
+        """Where Azure is and how to log in."""
+        credential = CredentialConfig(
+            kind=self.credential,
+            authority=self.authority,
+            discovery=self.authority_discovery,
+            tenant_id=self.tenant_id,
+            client_id=self.client_id,
+            client_secret=self.client_secret.get_secret_value() if self.client_secret else None,
+            certificate=self.client_certificate,
+            token_file=self.federated_token_file,
+        )
+        return CloudConfig(self.arm_endpoint.rstrip("/"), self.arm_audience.rstrip("/"), self.ca_bundle, credential)
+
+    @property
+    def timing(self) -> Timing:
+        """All waits."""
+        return Timing(settle=timedelta(seconds=self.settle_seconds)).scaled(self.speed)

@@ -1,0 +1,248 @@
+"""The cloud as tests hold it: look into it and change it directly, beside the API.
+
+One lock over everything: a request's effect, a test's change and a look are each one step. Changes made here take
+effect at once and leave no operation and no ledger entry.
+"""
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from imageferry.simulator import provider, versions
+from imageferry.simulator.operations import Signer
+from imageferry.simulator.paths import ArmPath, parse_id
+from imageferry.simulator.provider import ArmRequest, Outcome
+from imageferry.simulator.regions import short_name
+from imageferry.simulator.replicas import Replica
+from imageferry.simulator.settings import Durations, Rules
+from imageferry.simulator.store import Resource, Store
+from imageferry.simulator.wire import Json, timestamp
+from imageferry.simulator.world import World, section
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+NEWEST_API = "2026-04-01"
+
+
+class Cloud:
+    """The state of the simulated cloud; every method is thread-safe."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        self._store = Store()
+        self._signer = Signer()
+        self.durations = Durations()
+        self.rules = Rules()
+        self.put_subscription(SUBSCRIPTION)
+
+    def carry_out(self, request: ArmRequest) -> Outcome:
+        """Carry out one ARM request as one step; ArmError when it is refused."""
+        with self._lock:
+            return provider.answer(self._world(request.api_version), self._signer, request)
+
+    def put_subscription(self, subscription: str) -> None:
+        """Let a subscription exist."""
+        with self._lock:
+            self._store.subscriptions.add(subscription.casefold())
+
+    def put_group(
+        self,
+        name: str,
+        *,
+        subscription: str = SUBSCRIPTION,
+        location: str = "westeurope",
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Let a resource group (and its subscription) exist; gives its id."""
+        path = ArmPath(subscription, name)
+        with self._lock:
+            self.put_subscription(subscription)
+            body = {"location": location, **({"tags": dict(tags)} if tags is not None else {})}
+            self._store.groups.setdefault(path.key, provider.group_body(path, body))
+        return path.id
+
+    def put(self, resource_id: str, body: Mapping[str, Any]) -> str:
+        """Let a resource exist, built and idle, with group and subscription; gives its id.
+
+        `body` is as ARM answers it (`location`, `tags`, `properties`). A version's regions are Completed, unless
+        `properties.replicationStatus.summary` says `Replicating` (from now on) or `Failed`.
+        ValueError for an id of another kind.
+        """
+        path = parse_id(resource_id)
+        with self._lock:
+            self.put_group(path.group, subscription=path.subscription)
+            stored = copy.deepcopy(
+                {k: v for k, v in body.items() if k in ("location", "tags", "plan", "systemData", "properties")}
+            )
+            stored = {"location": "westeurope", "properties": {}} | stored
+            status = stored["properties"].pop("replicationStatus", {})
+            stored["properties"].pop("provisioningState", None)
+            world = self._world()
+            resource = Resource(path, stored, built=world.now)
+            if path.kind == "galleries/images/versions":
+                _complete_version(world, resource, status)
+            self._store.add(resource)
+        return path.id
+
+    def get(self, resource_id: str, *, api_version: str = NEWEST_API) -> Json | None:
+        """Give a resource as ARM would answer it, replication status included; None when there is none."""
+        path = parse_id(resource_id)
+        with self._lock:
+            world = self._world(api_version)
+            found = self._store.find(path.key)
+            return None if found is None else copy.deepcopy(provider.render(world, found, found.path, expand=True))
+
+    def remove(self, resource_id: str) -> bool:
+        """Take a resource out at once; gives whether it was there."""
+        with self._lock:
+            world = self._world()
+            return self._store.remove(parse_id(resource_id).key, world.now) is not None
+
+    def ids(self, kind: str = "") -> list[str]:
+        """Give the ids of all resources, or of one kind (`images`, `galleries/images/versions`), sorted."""
+        with self._lock:
+            self._world()
+            return sorted(each.path.id for each in self._store.all() if kind in ("", each.path.kind))
+
+    def dump(self) -> Json:
+        """Give everything that exists, as ARM would answer it."""
+        with self._lock:
+            world = self._world()
+            resources = [provider.render(world, each, each.path, expand=True) for each in self._store.all()]
+            groups = list(self._store.groups.values())
+            return copy.deepcopy(
+                {"subscriptions": sorted(self._store.subscriptions), "groups": groups, "resources": resources}
+            )
+
+    def fail_region(self, version_id: str, region: str, details: str = "Replication failed.") -> None:
+        """Let one region of a version be Failed now; KeyError when the version has no such region."""
+        self._replace_copy(version_id, region, failure=details)
+
+    def complete_region(self, version_id: str, region: str) -> None:
+        """Let one region of a version be Completed now; KeyError when the version has no such region."""
+        self._replace_copy(version_id, region, failure=None)
+
+    def put_image(  # noqa: PLR0913 -- the parts of an image that tests vary
+        self,
+        name: str,
+        *,
+        group: str,
+        subscription: str = SUBSCRIPTION,
+        location: str = "westeurope",
+        os_type: str = "Linux",
+        os_state: str = "Generalized",
+        hyper_v_generation: str | None = "V2",
+        size_gb: int = 30,
+        data_disks: Sequence[int] = (),
+        tags: Mapping[str, str] | None = None,
+        source_virtual_machine: str | None = None,
+        created_at: datetime | None = None,
+    ) -> str:
+        """Let a managed image exist; `data_disks` are sizes in GB. `hyper_v_generation` None leaves the field out."""
+        image_id = ArmPath(subscription, group, ("images",), (name,)).id
+        disks = f"{image_id.rpartition('/providers/')[0]}/providers/Microsoft.Compute/disks/{name}"
+        common = {"caching": "ReadWrite", "storageAccountType": "Premium_LRS"}
+        os_disk = {"osType": os_type, "osState": os_state, "diskSizeGB": size_gb, "managedDisk": {"id": f"{disks}-os"}}
+        data = [
+            {"lun": lun, "diskSizeGB": size, "managedDisk": {"id": f"{disks}-data{lun}"}, **common}
+            for lun, size in enumerate(data_disks)
+        ]
+        properties: Json = {"storageProfile": {"osDisk": {**os_disk, **common}, "dataDisks": data}}
+        if hyper_v_generation is not None:
+            properties["hyperVGeneration"] = hyper_v_generation
+        if source_virtual_machine is not None:
+            properties["sourceVirtualMachine"] = {"id": source_virtual_machine}
+        body: Json = {"location": location, "properties": properties}
+        if tags is not None:
+            body["tags"] = dict(tags)
+        if created_at is not None:
+            body["systemData"] = {"createdAt": timestamp(created_at)}
+        return self.put(image_id, body)
+
+    def put_gallery(
+        self, name: str, *, group: str, subscription: str = SUBSCRIPTION, location: str = "westeurope"
+    ) -> str:
+        """Let a gallery exist; gives its id."""
+        gallery_id = ArmPath(subscription, group, ("galleries",), (name,)).id
+        return self.put(gallery_id, {"location": location, "properties": {}})
+
+    def put_definition(  # noqa: PLR0913 -- the parts of a definition that tests vary
+        self,
+        name: str,
+        *,
+        gallery: str,
+        location: str = "westeurope",
+        os_type: str = "Linux",
+        os_state: str = "Generalized",
+        hyper_v_generation: str = "V2",
+        identifier: tuple[str, str, str] | None = None,
+        security_type: str | None = "Standard",
+    ) -> str:
+        """Let a definition exist in the gallery of that id; `identifier` is publisher, offer, sku. Gives its id."""
+        publisher, offer, sku = identifier or ("contoso", name, "default")
+        properties: Json = {
+            "hyperVGeneration": hyper_v_generation,
+            "architecture": "x64",
+            "osType": os_type,
+            "osState": os_state,
+            "identifier": {"publisher": publisher, "offer": offer, "sku": sku},
+        }
+        if security_type is not None:
+            properties["features"] = [{"name": "SecurityType", "value": security_type}]
+        return self.put(f"{gallery}/images/{name}", {"location": location, "properties": properties})
+
+    def put_version(  # noqa: PLR0913 -- the parts of a version that tests vary
+        self,
+        name: str,
+        *,
+        definition: str,
+        source: str | None = None,
+        location: str = "westeurope",
+        regions: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        published: datetime | None = None,
+    ) -> str:
+        """Let a version exist, Completed in `regions` (default: its location); `source` is an image's id."""
+        targets = [{"name": region} for region in regions or (location,)]
+        profile: Json = {"targetRegions": targets}
+        if published is not None:
+            profile["publishedDate"] = timestamp(published)
+        properties = {"publishingProfile": profile, "storageProfile": {"source": {"id": source} if source else {}}}
+        body: Json = {
+            "location": location,
+            "properties": properties,
+            **({"tags": dict(tags)} if tags is not None else {}),
+        }
+        return self.put(f"{definition}/versions/{name}", body)
+
+    def _world(self, api_version: str = NEWEST_API) -> World:
+        now = self._now()
+        self._store.settle(now, kept=self.durations.operation_kept)
+        return World(store=self._store, now=now, durations=self.durations, rules=self.rules, api_version=api_version)
+
+    def _replace_copy(self, version_id: str, region: str, *, failure: str | None) -> None:
+        with self._lock:
+            world = self._world()
+            version = self._store.find(parse_id(version_id).key)
+            if version is None:
+                raise KeyError(version_id)
+            present = version.replicas[short_name(region)]
+            version.replicas[present.region] = replace(present, ends=world.now, failure=failure)
+
+
+def _complete_version(world: World, resource: Resource, status: Mapping[str, Any]) -> None:
+    """Fill a version's defaults in and give it the copies that `status` tells of."""
+    versions.fill(world, resource)
+    told = {short_name(each["region"]): each for each in status.get("summary", [])}
+    for target in section(resource.properties, "publishingProfile")["targetRegions"]:
+        region = short_name(target["name"])
+        state = told.get(region, {}).get("state", "Completed")
+        failure = told[region].get("details") or "Replication failed." if state == "Failed" else None
+        copied = Replica(region, world.now, world.now, failure)
+        if state == "Replicating":
+            lasts = world.durations.region_delay(region, home=False, order=1)
+            copied = replace(copied, ends=world.now + timedelta(seconds=lasts))
+        resource.replicas[region] = copied

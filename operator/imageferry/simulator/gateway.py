@@ -1,0 +1,284 @@
+"""The front door: HTTP in, checks that ARM makes before a provider is asked, faults, hooks, ledger, HTTP out.
+
+Order, on which tests rely: hook "before", effect, ledger entry, hook "after", delay, then answer or reset.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from aiohttp import web
+
+from imageferry.simulator import hooks as hook_calls
+from imageferry.simulator.clock import SimClock
+from imageferry.simulator.cloud import Cloud
+from imageferry.simulator.faults import Answer, Does, Faults, HtmlPage, Reset, Slow
+from imageferry.simulator.hooks import Call, Hook
+from imageferry.simulator.ledger import Effect, Entry, Ledger
+from imageferry.simulator.limits import Limits
+from imageferry.simulator.paths import ArmPath, OperationPath, parse
+from imageferry.simulator.provider import ArmRequest, Outcome, operation_name
+from imageferry.simulator.tokens import Bearer, Tokens
+from imageferry.simulator.wire import Answered, ArmError, Json
+
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-\w+)?")
+_MUTATIONS = frozenset({"PUT", "PATCH", "DELETE", "POST"})
+_HTML = (
+    "<!DOCTYPE html><html><head><title>AzureResourceManager</title></head><body><div id='content'><div id='message'>"
+    "<h2>Our services aren't available right now</h2><p>We're working to restore all services as soon as possible. "
+    "Please check back soon.</p></div></div></body></html>"
+)
+
+
+@dataclass(slots=True)
+class Services:
+    """What the front door works with; shared with the test that runs the server."""
+
+    clock: SimClock
+    cloud: Cloud
+    faults: Faults
+    ledger: Ledger
+    tokens: Tokens
+    tenant: str
+    page_size: int
+    hooks: list[Hook] = field(default_factory=list)
+    limits: Limits = field(default_factory=Limits)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, "simulator-hook"))
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One ARM request on its way through."""
+
+    seq: int
+    method: str
+    path: ArmPath | OperationPath | None
+    operation: str
+    resource_id: str
+    identity: str
+    api_version: str
+    correlation_id: str
+    body: Json | None = None
+    refusal: ArmError | None = None
+    does: Sequence[Does] = ()
+
+    def fault(self, kind: type[Answer | HtmlPage | Reset | Slow]) -> Does | None:
+        return next((each for each in self.does if isinstance(each, kind)), None)
+
+    def resets(self, when: str) -> bool:
+        return any(isinstance(each, Reset) and each.when == when for each in self.does)
+
+
+class Gateway:
+    """Handler of every request below `/subscriptions`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one ARM request."""
+        visit = await self._receive(request)
+        if await self._hooks(visit, "before") or visit.resets("before"):
+            self._record(visit, 0, _without_effect(visit), answered=False)
+            return _reset(request)
+        answered, effect = self._carry_out(visit, request)
+        cut = visit.resets("after")
+        self._record(visit, answered.status, effect, answered=not cut)
+        cut = await self._hooks(visit, "after", status=answered.status, effect=effect) or cut
+        await asyncio.sleep(sum(each.seconds for each in visit.does if isinstance(each, Slow)))
+        return _reset(request) if cut else self._respond(visit, answered)
+
+    async def _receive(self, request: web.Request) -> _Visit:
+        """Identify the caller, make the gateway's checks and draw the faults."""
+        path, headers = parse(request.path), request.headers
+        operation = operation_name(request.method, path) if path else None
+        bearer = self._services.tokens.bearer(headers.get("Authorization", ""))
+        visit = _Visit(
+            seq=self._services.ledger.next_seq(),
+            method=request.method,
+            path=path,
+            operation=operation or "unknown",
+            resource_id=path.id if isinstance(path, ArmPath) else request.path,
+            identity=bearer.client_id if isinstance(bearer, Bearer) else "",
+            api_version=request.query.get("api-version", ""),
+            correlation_id=headers.get("x-ms-correlation-request-id", str(uuid4())),
+        )
+        try:
+            _check_bearer(bearer, self._services.tenant, request.host)
+            _check_served(visit)
+            visit.body = await _json_body(request)
+        except ArmError as refusal:
+            visit.refusal = refusal
+            return visit
+        visit.does = self._services.faults.draw(visit.operation, visit.resource_id, visit.identity)
+        return visit
+
+    def _carry_out(self, visit: _Visit, request: web.Request) -> tuple[Answered | HtmlPage, Effect]:
+        if (page := visit.fault(HtmlPage)) is not None and isinstance(page, HtmlPage):
+            return page, Effect.REFUSED
+        try:
+            outcome = self._effect(visit, request)
+        except ArmError as refusal:
+            missed = visit.method not in _MUTATIONS and refusal.status == 404
+            return refusal.answer(), Effect.READ if missed else Effect.REFUSED
+        return outcome.answered, outcome.effect
+
+    def _effect(self, visit: _Visit, request: web.Request) -> Outcome:
+        if visit.refusal is not None:
+            raise visit.refusal
+        fault = visit.fault(Answer)
+        if isinstance(fault, Answer):
+            message = fault.message or _message(fault.code, visit)
+            raise ArmError(fault.status, fault.code, message, gateway=not fault.provider, headers=fault.headers)
+        if visit.path is None:
+            raise TypeError("a request without a path was not refused")
+        arm_request = ArmRequest(
+            method=visit.method,
+            path=visit.path,
+            target=request.raw_path,
+            query=dict(request.query),
+            api_version=visit.api_version,
+            body=visit.body,
+            base_url=f"https://{request.host}",
+            page_size=self._services.page_size,
+            does=visit.does,
+        )
+        return self._services.cloud.carry_out(arm_request)
+
+    def _record(self, visit: _Visit, status: int, effect: Effect, *, answered: bool) -> None:
+        self._services.ledger.add(
+            Entry(
+                seq=visit.seq,
+                time=self._services.clock.now(),
+                identity=visit.identity,
+                method=visit.method,
+                operation=visit.operation,
+                resource_id=visit.resource_id,
+                api_version=visit.api_version,
+                status=status,
+                effect=effect,
+                correlation_id=visit.correlation_id,
+                body=visit.body,
+                answered=answered,
+            )
+        )
+
+    async def _hooks(self, visit: _Visit, when: str, *, status: int | None = None, effect: str | None = None) -> bool:
+        """Let the hooks see the call, in a thread, so that other requests go on; gives whether to cut."""
+        hooks = tuple(self._services.hooks)
+        if not hooks:
+            return False
+        call = Call(
+            seq=visit.seq,
+            operation=visit.operation,
+            method=visit.method,
+            resource_id=visit.resource_id,
+            identity=visit.identity,
+            when="before" if when == "before" else "after",
+            status=status,
+            effect=effect,
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._services.pool, hook_calls.run, hooks, call)
+
+    def _respond(self, visit: _Visit, answered: Answered | HtmlPage) -> web.Response:
+        ids = {"x-ms-request-id": str(uuid4()), "x-ms-correlation-request-id": visit.correlation_id}
+        if isinstance(answered, HtmlPage):
+            return web.Response(status=answered.status, text=_HTML, content_type="text/html", headers=ids)
+        headers = {**ids, "Cache-Control": "no-cache", **answered.headers}
+        if visit.identity and visit.path is not None and answered.status not in (401, 429):
+            left = self._services.limits.headers(
+                _limited(visit.path, visit.operation), visit.method, visit.path.subscription, visit.identity
+            )
+            if answered.gateway:
+                left.pop("x-ms-ratelimit-remaining-resource", None)
+            headers |= left
+        if answered.body is None:
+            return web.Response(status=answered.status, headers=headers)
+        headers["Content-Type"] = "application/json; charset=utf-8"
+        return web.Response(status=answered.status, body=answered.text().encode(), headers=headers)
+
+
+def _limited(path: ArmPath | OperationPath, operation: str) -> str:
+    return "capsOperations.get" if isinstance(path, OperationPath) and path.family == "capsOperations" else operation
+
+
+def _without_effect(visit: _Visit) -> Effect:
+    return Effect.NONE if visit.method in _MUTATIONS else Effect.READ
+
+
+def _check_bearer(bearer: Bearer | str, tenant: str, host: str) -> None:
+    if isinstance(bearer, Bearer):
+        return
+    now = datetime.now(UTC).isoformat()
+    code, message = {
+        "missing": ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."),
+        "unknown": ("InvalidAuthenticationToken", "The access token is invalid."),
+        "expired": ("ExpiredAuthenticationToken", f"The access token expired. The current UTC time is '{now}'."),
+    }[bearer]
+    challenge = (
+        f'Bearer authorization_uri="https://{host}/{tenant}", error="invalid_token", error_description="{message}"'
+    )
+    raise ArmError(401, code, message, gateway=True, headers={"WWW-Authenticate": challenge})
+
+
+def _check_served(visit: _Visit) -> None:
+    if not visit.api_version:
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise ArmError(400, "MissingApiVersionParameter", message, gateway=True)
+    if not _API_VERSION.fullmatch(visit.api_version):
+        message = f"The api-version '{visit.api_version}' is invalid. The expected format is yyyy-MM-dd."
+        raise ArmError(400, "InvalidApiVersionParameter", message, gateway=True)
+    if visit.path is None:
+        message = f"The resource type could not be found for api version '{visit.api_version}': {visit.resource_id}"
+        raise ArmError(404, "InvalidResourceType", message, gateway=True)
+    if visit.operation == "unknown":
+        message = f"The http method '{visit.method}' is not supported for this resource."
+        raise ArmError(405, "HttpMethodNotSupported", message, gateway=True)
+
+
+async def _json_body(request: web.Request) -> Json | None:
+    if request.method not in ("PUT", "PATCH"):
+        return None
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        message = "The request content was invalid and could not be deserialized: 'a JSON object is expected'."
+        raise ArmError(400, "InvalidRequestContent", message, gateway=True)
+    return body
+
+
+def _message(code: str, visit: _Visit) -> str:
+    if code == "AuthorizationFailed":
+        verb = {"GET": "read", "DELETE": "delete"}.get(visit.method, "write")
+        kind = visit.path.kind if isinstance(visit.path, ArmPath) else "locations/capsOperations"
+        return (
+            f"The client '{visit.identity}' with object id '{visit.identity}' does not have authorization to perform "
+            f"action 'Microsoft.Compute/{kind}/{verb}' over scope '{visit.resource_id}' or the scope is invalid. "
+            "If access was recently granted, please refresh your credentials."
+        )
+    if code == "ScopeLocked":
+        return (
+            f"The scope '{visit.resource_id}' cannot perform {visit.method.lower()} operation because following "
+            f"scope(s) are locked: '{visit.resource_id}'. Please remove the lock and try again."
+        )
+    return f"The request was refused by a fault rule of the simulator: {code}."
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Cut the connection with a TCP reset; the response that is given back goes nowhere."""
+    transport = request.transport
+    if transport is not None:
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response(status=500)

@@ -1,0 +1,52 @@
+"""How long things take and which optional rules hold: the dials of the simulated cloud.
+
+Frozen, so that a test replaces the whole value and no reader sees half a change. The defaults are the medians of
+the recordings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zlib import crc32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durations:
+    """Seconds of simulated time per kind of operation."""
+
+    gallery_write: float = 0.2
+    gallery_delete: float = 0.2
+    definition_write: float = 0.2
+    definition_delete: float = 0.2
+    image_write: float = 5.0
+    image_delete: float = 5.0
+    version_create: float = 420.0
+    version_update: float = 330.0
+    version_delete: float = 120.0
+    home_region: float = 60.0
+    """How long after the operation the version's own region is Completed."""
+    region_step: float = 120.0
+    """How much longer each further region takes than the one before it."""
+    region_spread: float = 60.0
+    """Up to this much more, fixed by the region's name."""
+    regions: Mapping[str, float] = field(default_factory=dict)
+    """Region short name -> seconds after the operation; replaces the rule above for that region."""
+    operation_kept: float = 86_400.0
+    """How long an operation can be read after its end; later it is 404."""
+
+    def region_delay(self, region: str, *, home: bool, order: int) -> float:
+        """Seconds from the operation's end until `region` is Completed; `order` counts the other regions from 1."""
+        if region in self.regions:
+            return self.regions[region]
+        if home:
+            return self.home_region
+        return self.home_region + order * self.region_step + crc32(region.encode()) % (int(self.region_spread) + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Behaviour of Azure that sources report differently or only at times."""
+
+    source_busy_until_replicated: bool = False
+    """Whether a source stays busy until the version replicated everywhere, not only until it was built."""
+    stale_children: float = 0.0
+    """Seconds after a child's delete ended during which its parent's delete is still refused."""

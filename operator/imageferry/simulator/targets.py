@@ -1,0 +1,82 @@
+"""Target regions of a version: what may be asked, and how Azure writes it back.
+
+The answer spells regions by display name and fills counts and storage in, so a client that
+compares it with what it sent sees a difference unless it normalises.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from imageferry.simulator.regions import display_name, short_name
+from imageferry.simulator.wire import ArmError, Json, invalid
+from imageferry.simulator.world import check_one_of, check_unchanged, in_order, section
+
+TARGET = "galleryImageVersion.properties.publishingProfile"
+STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "Premium_LRS", "PremiumV2_LRS")
+
+
+def check_replica_count(count: object, target: str) -> None:
+    """Refuse a count outside 1 to 100."""
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 100:
+        raise invalid(
+            target, f"The value '{count}' of parameter {target} is out of range. The value must be between 1 and 100."
+        )
+
+
+def normalised(profile: Json, location: str) -> list[Json]:
+    """Give the target regions as Azure writes them; `profile` has the defaults; absent means the version's location."""
+    sent = profile.get("targetRegions") or [{"name": location}]
+    if not isinstance(sent, list) or not all(isinstance(each, Mapping) for each in sent):
+        raise invalid(f"{TARGET}.targetRegions", "The target regions must be a list of objects.")
+    regions = [_region(each, profile) for each in sent]
+    names = [short_name(region["name"]) for region in regions]
+    for name in names:
+        if names.count(name) > 1:
+            raise invalid(f"{TARGET}.targetRegions", f"The target regions contain the duplicate region '{name}'.")
+    if short_name(location) not in names:
+        message = f"The target regions must contain the location '{location}' of the image version."
+        raise invalid(f"{TARGET}.targetRegions", message)
+    return regions
+
+
+def check_change(present: list[Json], wanted: list[Json], *, removable: bool) -> None:
+    """Refuse what cannot change in regions that exist, and removal where deletion is not allowed."""
+    after = {short_name(region["name"]): region for region in wanted}
+    for region in present:
+        name = short_name(region["name"])
+        if name not in after:
+            if not removable:
+                raise ArmError(
+                    409,
+                    "OperationNotAllowed",
+                    f"The replicated region '{region['name']}' cannot be removed, because "
+                    "allowDeletionOfReplicatedLocations is false.",
+                    target=f"{TARGET}.targetRegions",
+                )
+            continue
+        for fixed in ("storageAccountType", "encryption"):
+            check_unchanged(region.get(fixed), after[name].get(fixed), f"{TARGET}.targetRegions.{fixed}")
+
+
+def _region(sent: Mapping[str, Any], profile: Json) -> Json:
+    shown = display_name(str(sent.get("name", "")))
+    if shown is None:
+        message = f"The target region '{sent.get('name')}' is not a region in which gallery images can be published."
+        raise invalid(f"{TARGET}.targetRegions", message)
+    count = sent.get("regionalReplicaCount") or profile["replicaCount"]
+    check_replica_count(count, f"{TARGET}.targetRegions.regionalReplicaCount")
+    storage = sent.get("storageAccountType") or profile["storageAccountType"]
+    check_one_of(storage, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
+    rest = {key: value for key, value in sent.items() if key in ("excludeFromLatest", "additionalReplicaSets")}
+    encryption = {"encryption": _encryption(dict(sent))} if sent.get("encryption") else {}
+    return {"name": shown, "regionalReplicaCount": count, "storageAccountType": storage, **encryption, **rest}
+
+
+def _encryption(sent: Json) -> Json:
+    encryption = section(sent, "encryption")
+    if "osDiskImage" in encryption:
+        encryption["osDiskImage"] = {"securityProfile": {}, **section(encryption, "osDiskImage")}
+    disks = encryption.get("dataDiskImages")
+    if isinstance(disks, list):
+        encryption["dataDiskImages"] = [in_order(disk, "lun", "diskEncryptionSetId") for disk in disks]
+    return in_order(encryption, "osDiskImage", "dataDiskImages")

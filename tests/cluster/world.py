@@ -1,0 +1,131 @@
+"""What a test sees of the whole: resources through kubectl, Azure through the simulator's ledger and state."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from imageferry.simulator import SimulatorServer
+from tests import manifests
+from tests.controlplane import AuditEntry, ControlPlane, Kubectl, until
+from tests.manifests import Json
+from tests.operator_process import OperatorProcess, Settings, service_account_kubeconfig
+
+SPEED = 600.0
+"""A version is built in 0.7 s; the operator's waits are divided alike."""
+SETTLE_SECONDS = 60.0
+WITHIN = 60.0
+OPERATOR_USER = "system:serviceaccount:imageferry-system:imageferry"
+
+
+class World:
+    """One test's Azure, namespace and operator."""
+
+    def __init__(
+        self, plane: ControlPlane, azure: SimulatorServer, *, namespace: str, kubectl: Kubectl, folder: Path
+    ) -> None:
+        self.plane = plane
+        self.azure = azure
+        self.namespace = namespace
+        self.kubectl = kubectl
+        self.began = datetime.now(UTC)
+        self.operator = self.make_operator(folder / "operator.log")
+        azure.cloud.put_group("legacy")
+        azure.cloud.put_gallery("prod", group="gallery")
+
+    def make_operator(self, log: Path, *, server: str | None = None, speed: float = SPEED) -> OperatorProcess:
+        """Return an operator for this world, not started; `server` is another way to the API server."""
+        settings = Settings(
+            kubeconfig=service_account_kubeconfig(self.plane, server=server, name=f"operator-{self.namespace}"),
+            arm=self.azure.url,
+            ca_file=self.azure.ca_file,
+            speed=speed,
+            settle_seconds=SETTLE_SECONDS,
+            tenant=self.azure.tenant,
+        )
+        return OperatorProcess(settings, log=log)
+
+    def close(self) -> None:
+        """Stop the operator and take the migrations away."""
+        self.operator.kill()
+        self.kubectl("delete", "imagemigrations", "--all", "--wait=false")
+
+    def apply(self, manifest: Json) -> None:
+        """Apply a manifest as admin."""
+        self.kubectl("apply", "--filename=-", input=manifests.text(manifest))
+
+    def refused(self, manifest: Json) -> str:
+        """Apply a manifest that the API server must refuse; return what it said."""
+        done = self.kubectl("apply", "--filename=-", input=manifests.text(manifest), check=False)
+        assert done.returncode, f"was accepted: {done.stdout}"
+        return done.stderr
+
+    def get(self, name: str) -> Json:
+        """Return the resource."""
+        body: Json = json.loads(self.kubectl("get", "imig", name, "--output=json").stdout)
+        return body
+
+    def status(self, name: str) -> Json:
+        """Return the resource's status."""
+        status: Json = self.get(name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> Json:
+        """Return one condition; empty when it is not there."""
+        found = [each for each in self.status(name).get("conditions", []) if each["type"] == kind]
+        return found[0] if found else {}
+
+    def verify(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Verify by the very command that the resource's message tells."""
+        message = self.condition(name, "Ready")["message"]
+        return self.shell(message[message.index("echo ") :])
+
+    def shell(self, command: str, *, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command line as a user would paste it."""
+        return subprocess.run(
+            ["sh", "-c", command],
+            env=self.plane.kubectl_environment(kubeconfig),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
+    def patch_status(self, name: str, status: Json) -> None:
+        """Write a status as an admin can, whatever it says."""
+        patch = json.dumps({"status": status})
+        self.kubectl("patch", "imig", name, "--subresource=status", "--type=merge", f"--patch={patch}")
+
+    def until(self, name: str, look: Callable[[Json], Any], *, what: str, within: float = WITHIN) -> Json:
+        """Wait until a look at the status is true; return that status."""
+        seen: Json = {}
+
+        def found() -> bool:
+            nonlocal seen
+            seen = self.status(name)
+            return bool(look(seen))
+
+        try:
+            until(found, what=what, within=within, every=0.1)
+        except TimeoutError as error:
+            log = self.operator.log.read_text(errors="replace")[-3000:] if self.operator.log.exists() else ""
+            raise AssertionError(f"{error}\nstatus: {json.dumps(seen, indent=1)}\noperator: {log}") from error
+        return seen
+
+    def until_phase(self, name: str, phase: str, *, within: float = WITHIN) -> Json:
+        """Wait for a phase."""
+        return self.until(name, lambda status: status.get("phase") == phase, what=f"{name} {phase}", within=within)
+
+    def writes(self, name: str) -> list[AuditEntry]:
+        """Return the operator's writes to one migration that took effect, as the API server logged them."""
+        return [
+            entry
+            for entry in self.plane.audit(since=self.began)
+            if entry.is_write
+            and entry.user == OPERATOR_USER
+            and entry.resource == "imagemigrations"
+            and (entry.namespace, entry.name) == (self.namespace, name)
+            and entry.code < 400
+        ]

@@ -1,0 +1,1 @@
+"""The simulator, driven by the clients that users have."""
