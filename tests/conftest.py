@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from imageferry.simulator import SimulatorServer
+from tests.cluster.world import SPEED, World
 from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
 from tests.controlplane.progress import Progress
 
-CRDS = Path(__file__).parents[1] / "crds"
+ROOT = Path(__file__).parents[1]
+CRDS, DEPLOY = ROOT / "crds", ROOT / "deploy"
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +51,24 @@ def namespace(control_plane: ControlPlane) -> str:
 def kubectl(control_plane: ControlPlane, namespace: str) -> Kubectl:
     """Give kubectl as admin in the test's namespace."""
     return partial(control_plane.kubectl, f"--namespace={namespace}")
+
+
+@pytest.fixture(scope="session")
+def deployed(control_plane: ControlPlane) -> ControlPlane:
+    """Apply `deploy/` as a user would."""
+    control_plane.kubectl("apply", f"--kustomize={DEPLOY}")
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/imagemigrations.imageferry.dev")
+    return control_plane
+
+
+@pytest.fixture
+def world(deployed: ControlPlane, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Iterator[World]:
+    """Give a world whose operator is not started yet; it takes its migrations with it when the test ends."""
+    with ExitStack() as stack:
+        azure = stack.enter_context(SimulatorServer(speed=SPEED))
+        made = World(deployed, azure, namespace=namespace, kubectl=kubectl, folder=tmp_path)
+        stack.callback(made.close)
+        yield made
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -8,11 +8,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.controlplane import ControlPlane, process, until
+from tests.controlplane import ControlPlane, ports, process, until
 
 NAMESPACE, ACCOUNT = "imageferry-system", "imageferry"
 COMMAND = Path(sys.executable).with_name("imageferry")
@@ -30,7 +30,12 @@ class Settings:
     speed: float = 1.0
     settle_seconds: float = 600.0
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
-    liveness: str = "http://127.0.0.1:0/healthz"
+    liveness_port: int = field(default_factory=ports.free)
+
+    @property
+    def liveness(self) -> str:
+        """Where the operator tells how it is."""
+        return f"http://{ports.LOOPBACK}:{self.liveness_port}/healthz"
 
     def environment(self) -> dict[str, str]:
         """Return the operator's environment."""

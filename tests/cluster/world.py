@@ -118,6 +118,19 @@ class World:
         """Wait for a phase."""
         return self.until(name, lambda status: status.get("phase") == phase, what=f"{name} {phase}", within=within)
 
+    def phases(self) -> dict[str, str]:
+        """Return the phase of every migration of this world, by name."""
+        items = json.loads(self.kubectl("get", "imig", "--output=json").stdout)["items"]
+        return {item["metadata"]["name"]: item.get("status", {}).get("phase", "") for item in items}
+
+    def wait(self, look: Callable[[], Any], *, what: str, within: float = WITHIN) -> None:
+        """Wait until a look is true; AssertionError with the operator's last words when it never is."""
+        try:
+            until(look, what=what, within=within, every=0.1)
+        except TimeoutError as error:
+            log = self.operator.log.read_text(errors="replace")[-3000:] if self.operator.log.exists() else ""
+            raise AssertionError(f"{error}\nphases: {self.phases()}\noperator: {log}") from error
+
     def writes(self, name: str) -> list[AuditEntry]:
         """Return the operator's writes to one migration that took effect, as the API server logged them."""
         return [

@@ -23,6 +23,13 @@ def listen_beside(reserved: socket.socket) -> socket.socket:
     return listener
 
 
+def free() -> int:
+    """Port that was free a moment ago, for a server that shares with nobody."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return number(probe)
+
+
 def number(bound: socket.socket) -> int:
     """Port number of a bound socket."""
     port: int = bound.getsockname()[1]

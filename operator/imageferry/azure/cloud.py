@@ -42,6 +42,7 @@ CONNECTIONS = 50
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 UNAUTHORIZED = 401
+READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,19 @@ class CloudConfig:
     user_agent: str = "imageferry"
 
 
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a write: it sends PUT and DELETE once more when a connection breaks.
+
+    One announcement is one request. The plain class of the error is one that aiohttp does not repeat on.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectionError as exc:
+        if request.method in READS:
+            raise
+        raise aiohttp.ClientConnectionError(f"{request.method} {request.url.path}: {exc!r}") from exc
+
+
 class Azure:
     """Reads and writes in any subscription that the identity may use, inside the `async with` block."""
 
@@ -66,7 +80,7 @@ class Azure:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
         context = ssl.create_default_context(cafile=self._config.ca_bundle)
         connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=True)
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(_send_once,))
         self._transport = AioHttpTransport(session=self._session, session_owner=False)
         self._log_in()
         return self

@@ -1,0 +1,1 @@
+"""The demo: everything real but Azure, from `kubectl apply` to deleted sources, in about a minute."""
