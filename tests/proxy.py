@@ -186,4 +186,5 @@ async def _pump(link: _Link, source: asyncio.StreamReader, sink: asyncio.StreamW
     if link.mode is _Mode.CUT:
         await link.gone.wait()
     elif sink and sink.can_write_eof() and not sink.is_closing():
-        sink.write_eof()
+        with suppress(OSError):  # the other side may have gone this instant
+            sink.write_eof()

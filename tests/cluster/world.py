@@ -93,6 +93,12 @@ class World:
             check=True,
         )
 
+    def server_side_status(self, name: str, status: Json) -> None:
+        """Apply a part of the status, as the command in the resource's message does."""
+        part = {"apiVersion": "imageferry.dev/v1alpha1", "kind": "ImageMigration", "metadata": {"name": name}}
+        words = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "--filename=-")
+        self.kubectl(*words, input=json.dumps(part | {"status": status}))
+
     def patch_status(self, name: str, status: Json) -> None:
         """Write a status as an admin can, whatever it says."""
         patch = json.dumps({"status": status})
@@ -142,3 +148,7 @@ class World:
             and (entry.namespace, entry.name) == (self.namespace, name)
             and entry.code < 400
         ]
+
+    def only_progress(self, write: AuditEntry) -> bool:
+        """Whether a write reported nothing but how far a replication is."""
+        return bool(write.request) and set((write.request or {}).get("status", {})) == {"replication"}

@@ -111,9 +111,11 @@ class Engine:
         memory = self._memories.setdefault(key, Memory())
         try:
             result = await self._passes.run(body, memory)
-        except ConflictError:
+        except ConflictError as error:
+            log.info("outdated", uid=key, error=str(error))
             await self._look_again(key, body)
-        except GoneError:
+        except GoneError as error:
+            log.info("outdated", uid=key, error=str(error))
             self._forget(key)
         except UnreachableError as error:
             log.warning("unreachable", uid=key, error=str(error))

@@ -63,7 +63,7 @@ class Kubernetes:
         while True:
             with _translated("list of imagemigrations"):
                 page = await self._resources.list_cluster_custom_object(
-                    GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _request_timeout=SECONDS * 3
+                    GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _request_timeout=SECONDS * 2
                 )
             bodies += page["items"]
             token = page["metadata"].get("continue")
