@@ -153,7 +153,7 @@ def _check_version(suffix: str, regions: int, resources: dict[str, Any]) -> None
 
 
 def _calls_table(calls: Sequence[dict[str, Any]]) -> Table:
-    table = Table("ARM call", "times", "with effect", box=None, pad_edge=False, padding=(0, 3))
+    table = Table("    ARM call", "times", "with effect", box=None, pad_edge=False, padding=(0, 3))
     effective = _count([call for call in calls if call["effect"] in ("created", "updated", "accepted")])
     for operation, times in sorted(_count(calls).items()):
         table.add_row(f"    {operation}", str(times), str(effective.get(operation, 0)))

@@ -41,7 +41,7 @@ def source_gone(case: Case) -> Wait:
     receipt = Receipt(
         outcome=ReceiptOutcome.DELETED if ours else ReceiptOutcome.ALREADY_GONE,
         resource=case.migration.spec.source.managed_image_id,
-        at=case.now,
+        at=case.now.replace(microsecond=0),
         digest=proof.digest if ours and proof else None,
     )
     return _wait(case, receipt)

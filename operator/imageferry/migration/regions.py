@@ -74,7 +74,7 @@ def report(
 
 
 def _region(name: str, replication: RegionReplication, *, old: RegionStatus | None, now: datetime) -> RegionStatus:
-    since = old.since if old and old.state == replication.state else now
+    since = old.since if old and old.state == replication.state else now.replace(microsecond=0)
     return RegionStatus(
         name=name,
         state=replication.state,

@@ -120,12 +120,12 @@ def _canonical(kind: str) -> str:
 
 
 def _condition(kind: str, says: Says, *, before: Condition | None, generation: int, now: datetime) -> Condition:
-    since = before.last_transition_time if before and before.status is says.status else now
+    since = before.last_transition_time if before and before.status is says.status else None
     return Condition(
         type=kind,
         status=says.status,
         reason=says.reason,
         message=says.message,
         observed_generation=generation,
-        last_transition_time=since or now,
+        last_transition_time=since or now.replace(microsecond=0),  # as Kubernetes writes times
     )

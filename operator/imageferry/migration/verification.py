@@ -54,7 +54,9 @@ def judge(status: Status, proof: Proof, *, now: datetime) -> Verdict:
 def _accepted(said: Condition, *, now: datetime) -> Condition:
     """Complete what plain kubectl leaves out, and drop what we said when an earlier one was void."""
     ours = {"reason": METHOD_CONDITION, "message": None} if said.reason in (None, PROOF_CHANGED) else {}
-    return said.model_copy(update={"last_transition_time": said.last_transition_time or now, **ours})
+    return said.model_copy(
+        update={"last_transition_time": said.last_transition_time or now.replace(microsecond=0), **ours}
+    )
 
 
 def judge_unproven(status: Status, *, now: datetime) -> Verdict:
@@ -73,7 +75,7 @@ def voided(said: Condition, why: str, *, now: datetime) -> Verdict:
             "status": ConditionStatus.UNKNOWN,
             "reason": PROOF_CHANGED,
             "message": message,
-            "last_transition_time": now,
+            "last_transition_time": now.replace(microsecond=0),
         }
     )
     return Verdict(condition, None, current=False, message=message)
