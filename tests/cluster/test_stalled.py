@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from imageferry.simulator import Answer, Entry, FailOperation, FailRegion, Fault, SimulatorServer
+from imageferry.simulator import Answer, Entry, FailOperation, FailRegion, Fault, SimulatorServer, Slow
 from tests import manifests
 from tests.cluster.world import SPEED, World
 from tests.controlplane import ControlPlane
@@ -22,6 +22,8 @@ from tests.manifests import Json, gallery_id, image_id
 SOURCE, DEFINITION, VERSION = "spec.source.managedImageId: ", "spec.definition.name: ", "spec.version.name: "
 FIRST_LOOK, LOOKS = 300.0, 3
 """Simulated seconds before a stalled migration is looked at again, and GETs that one look takes at most."""
+UNDER_WAY = 0.8
+"""Seconds that a slow answer takes, as Resource Manager's do: the watch is faster than that."""
 ELSEWHERE = "00000000-0000-0000-0000-0000000000aa"
 Change = Callable[[SimulatorServer], object]
 
@@ -217,9 +219,10 @@ def here(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
 def stories(here: World) -> dict[str, Story]:
     """Let all stall, be left alone for two looks more, be cured in Azure, and end."""
     azure = here.azure
-    for name, stall in STALLS.items():
+    for stall in STALLS.values():
         stall.given(azure)
-        here.kubectl("apply", "--filename=-", input=manifests.text(manifests.migration(name, **stall.spec)))
+    wanted = [manifests.migration(name, **stall.spec) for name, stall in STALLS.items()]
+    here.kubectl("apply", "--filename=-", input="\n---\n".join(manifests.text(each) for each in wanted))
     wait_for_all(here, "Stalled")
     stalled = statuses(here)
     mark = azure.ledger.mark()
@@ -255,7 +258,12 @@ def conditions(status: Json) -> dict[str, Json]:
     return {each["type"]: each for each in status.get("conditions", [])}
 
 
-@pytest.mark.parametrize("name", STALLS)
+BUILD_OR_REGION = pytest.mark.xfail(strict=True, reason="a build that failed as a whole is told as RegionFailed")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=BUILD_OR_REGION if name == "failed-build" else ()) for name in STALLS]
+)
 def test_a_stall_names_field_finding_and_cure(stories: dict[str, Story], name: str) -> None:
     """Stalled is True, Ready False, Reconciling absent, and the message says it all."""
     status, stall = stories[name].stalled, STALLS[name]
@@ -334,9 +342,14 @@ def test_a_locked_image_blocks_its_deletion_and_nothing_else(here: World) -> Non
     assert here.azure.ledger.count("images.delete", effect="accepted", resource="/images/locked") == 1
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="the watch's echo of the announcement, heard while the request is under way, asks for one pass more at once",
+)
 def test_a_locked_image_is_tried_now_and_then(here: World) -> None:
     """Minutes lie between two refused deletions, and each was announced."""
     fault = lock(here, "held")
+    here.azure.faults.add(Fault("images.delete", Slow(UNDER_WAY), resource="/images/held"))
     here.apply(manifests.migration("held"))
     here.until_phase("held", "Verifying")
     here.verify("held")
@@ -346,7 +359,10 @@ def test_a_locked_image_is_tried_now_and_then(here: World) -> None:
 
     here.wait(lambda: len(tried()) >= 3, what="three refused deletions")
     times = [entry.time for entry in tried()]
-    assert min((later - earlier).total_seconds() for earlier, later in pairwise(times)) > FIRST_LOOK * 0.9
+    assert (
+        min((later - earlier).total_seconds() for earlier, later in pairwise(times))
+        > (FIRST_LOOK + UNDER_WAY * SPEED) * 0.95
+    )
 
     here.azure.faults.remove(fault)
     here.until_phase("held", "Completed")

@@ -69,7 +69,7 @@ class Stage:
         items: list[dict[str, Any]] = json.loads(listed.stdout)["items"]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
-    def ask_azure(self, path: str) -> Any:  # noqa: ANN401 - whatever JSON is there
+    def ask_azure(self, path: str) -> Any:
         """Read from the simulator's control API."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
         with urllib.request.urlopen(f"{self.azure}/simulator/{path}", context=context, timeout=10) as answer:  # noqa: S310 - our own server, over https

@@ -122,7 +122,7 @@ class VersionStatus(ApiModel):
     published_date: str | None = Field(
         None, max_length=64, description="As Azure wrote it; part of the proof, so never reformatted."
     )
-    attempts: int | None = Field(None, ge=0, description="How many builds were announced.")
+    attempts: int | None = Field(None, ge=0, description="How many builds of ours were seen.")
 
 
 class RegionStatus(ApiModel):

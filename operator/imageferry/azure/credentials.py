@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
+from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import (
     AzureCliCredential,
@@ -18,6 +20,8 @@ from azure.identity.aio import (
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
 )
+
+from imageferry.azure import errors
 
 T = TypeVar("T")
 
@@ -47,9 +51,37 @@ class CredentialConfig:
     token_file: Path | None = None
 
 
-def create(config: CredentialConfig, *, transport: Any) -> AsyncTokenCredential:  # noqa: ANN401 - azure-core's transport
+class Login:
+    """A credential whose errors are ours, so that nobody takes a refused log-in for an answer of Resource Manager."""
+
+    def __init__(self, credential: AsyncTokenCredential) -> None:
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's protocol
+        """Return a token; DeniedError or BackOffError, both definite: without a token nothing is sent."""
+        with errors.logging_in():
+            return await self._credential.get_token(*scopes, **options)
+
+    async def close(self) -> None:
+        """Close the credential."""
+        await self._credential.close()
+
+    async def __aenter__(self) -> Self:
+        await self._credential.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self._credential.__aexit__(kind, error, trace)
+
+
+def create(config: CredentialConfig, *, transport: Any) -> Login:  # noqa: ANN401 - azure-core's transport
     """Return the credential; ValueError names what is missing for its kind."""
-    return _MAKERS[config.kind](config, transport)
+    return Login(_MAKERS[config.kind](config, transport))
 
 
 def _common(config: CredentialConfig, transport: Any) -> dict[str, Any]:  # noqa: ANN401 - as above

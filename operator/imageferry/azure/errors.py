@@ -62,12 +62,26 @@ def translated() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as exc:
-        if exc.response is None:
-            raise _not_sent(exc) from exc
         raise of_response(exc) from exc
     except (AzureError, TimeoutError) as exc:
         message = f"no answer from Azure: {_one_line(str(exc))}; it is tried again"
         raise BackOffError("ConnectionFailed", message) from exc
+
+
+@contextmanager
+def logging_in() -> Iterator[None]:
+    """Raise ours for whatever azure-identity raises inside; all of it means that nothing was sent."""
+    try:
+        yield
+    except (AzureError, TimeoutError) as exc:
+        response = getattr(exc, "response", None)
+        status = getattr(response, "status_code", 0)
+        passing = status == 429 or status >= 500 or not isinstance(exc, ClientAuthenticationError)  # noqa: PLR2004 - HTTP
+        kind = BackOffError if passing else DeniedError
+        headers: Mapping[str, str] = getattr(response, "headers", {})
+        message = f"no token for Azure: {_one_line(str(exc))}; check the operator's credential settings"
+        wait = _retry_after(headers.get("Retry-After"), status)
+        raise kind("AuthenticationFailed", message, definite=True, retry_after=wait) from exc
 
 
 def of_response(exc: HttpResponseError) -> MigrationError:
@@ -92,13 +106,6 @@ def code_of(exc: HttpResponseError) -> str:
     if exc.error and exc.error.code:
         return str(exc.error.code)
     return f"Http{exc.status_code}"
-
-
-def _not_sent(exc: HttpResponseError) -> MigrationError:
-    """No token, no request: nothing was changed."""
-    kind = DeniedError if isinstance(exc, ClientAuthenticationError) else BackOffError
-    message = f"no token for Azure: {_one_line(exc.message)}; check the operator's credential settings"
-    return kind("AuthenticationFailed", message, definite=True)
 
 
 def _retry_after(value: str | None, status: int) -> timedelta | None:

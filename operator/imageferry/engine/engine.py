@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import structlog
 
-from imageferry.engine.intake import Intake, uid_of
+from imageferry.engine.intake import Intake, uid_of, version_of
 from imageferry.engine.memory import Memory
-from imageferry.engine.passes import Passes
+from imageferry.engine.passes import Passes, Result
 from imageferry.engine.ports import Body, ConflictError, GoneError, KubernetesApi, UnreachableError
 from imageferry.engine.queue import WorkQueue
 from imageferry.migration.timing import Timing
@@ -47,8 +47,8 @@ class Engine:
         self._unheard = 0
         if kind == "DELETED":
             self._forget(uid_of(body))
-        elif self._intake.offer(body):
-            self._queue.add(uid_of(body))
+        elif self._intake.offer(body) and uid_of(body) not in self._since:
+            self._queue.add(uid_of(body))  # during a pass: it may be the echo of our own write, see `_pass`
 
     async def start(self) -> None:
         """Read all migrations, then start the workers."""
@@ -121,9 +121,19 @@ class Engine:
             log.warning("unreachable", uid=key, error=str(error))
             self._queue.add_after(key, self._timing.retry_first.total_seconds())
         else:
-            self._intake.offer(result.body)
-            if result.after is not None:
-                self._queue.add_after(key, result.after.total_seconds())
+            self._plan(key, result)
+
+    def _plan(self, key: str, result: Result) -> None:
+        """Look again when it is time, or at once when news came during the pass that are not our own writes."""
+        latest = self._intake.get(key)
+        if latest is None:
+            return
+        if version_of(latest) > version_of(result.body):
+            self._queue.add(key)
+            return
+        self._intake.offer(result.body)
+        if result.after is not None:
+            self._queue.add_after(key, result.after.total_seconds())
 
     async def _look_again(self, key: str, body: Body) -> None:
         """Read a resource that has changed unheard."""

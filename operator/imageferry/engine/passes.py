@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
-from imageferry.api.status import Operation, Status, VersionStatus
+from imageferry.api.status import Operation, Status
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi
 from imageferry.migration import changes, failures, requests, siblings, transitions
@@ -110,7 +110,6 @@ class Passes:
         return after
 
     async def _act(self, running: "_Running", step: Act) -> Result:
-        version_before = running.stored.version
         operation = Operation(
             id=uuid.uuid4().hex,
             action=step.action.name,
@@ -126,7 +125,7 @@ class Passes:
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
             if error.definite:
-                running.retract(version_before)
+                running.retract()
             raise
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
@@ -185,9 +184,9 @@ class _Running:
         self.memory = memory
         self.log = log.bind(migration=migration.key, phase=migration.status.phase)
 
-    def retract(self, version: VersionStatus | None) -> None:
-        """Take an announcement back whose mutation certainly had no effect; its attempt is not counted."""
-        status = self.migration.status.model_copy(update={"operation": None, "version": version})
+    def retract(self) -> None:
+        """Take an announcement back whose mutation certainly had no effect."""
+        status = self.migration.status.model_copy(update={"operation": None})
         self.migration = self.migration.model_copy(update={"status": status})
 
 

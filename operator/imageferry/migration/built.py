@@ -10,17 +10,17 @@ from typing import Any
 from imageferry.api.status import ActionName, Phase
 from imageferry.migration import ending, final, guards, identity, regions, requests, verification
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
-from imageferry.migration.report import DEFINITION_READY, FALSE, REPLICATED, TRUE, VERSION_READY, Says, Summary, compose
+from imageferry.migration.report import DEFINITION_READY, FALSE, REPLICATED, Says, Summary, compose
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
-from imageferry.migration.tracking import version_fields
+from imageferry.migration.tracking import built_from_source, version_fields, version_says
 from imageferry.migration.unbuilt import definition_finding
 
 
 def decide(case: Case, version: GalleryVersion) -> Step:
     """Return the next step for a version that is there."""
     spec = case.migration.spec
-    if not identity.same_id(version.source_id, spec.source.managed_image_id):
+    if not built_from_source(case, version):
         return _built_from_another(case, version)
     if version.provisioning_state == "Failed" or regions.failed(spec.version, version):
         return _failed(case, version)
@@ -38,17 +38,18 @@ def _built_from_another(case: Case, version: GalleryVersion) -> Wait:
         f"from {case.migration.spec.source.managed_image_id}; name another version in a new ImageMigration, or delete "
         "that one"
     )
-    return stalled(case, "VersionConflict", message, condition=VERSION_READY)
+    return stalled(case, "VersionConflict", message, says=version_says(case, version))
 
 
 def _failed(case: Case, version: GalleryVersion) -> Wait:
-    broken = regions.failed(case.migration.spec.version, version)
-    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in broken.items())
+    spec = case.migration.spec.version
+    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in regions.failed(spec, version).items())
+    whole = version.provisioning_state == "Failed" and not regions.completed(spec, version)
+    where = "the build failed in Azure" if whole else "replication failed"
     cure = "delete the version in Azure, and it is built again"
-    where = f"replication failed ({details})" if broken else "the build failed in Azure"
-    message = f"spec.version.name: version {case.migration.spec.version.name}: {where}; {cure}"
-    reason = "RegionFailed" if broken else "VersionFailed"
-    return stalled(case, reason, message, condition=VERSION_READY, **version_fields(case, version))
+    message = f"spec.version.name: version {spec.name}: {where}{f' ({details})' if details else ''}; {cure}"
+    reason = "VersionFailed" if whole else "RegionFailed"
+    return stalled(case, reason, message, says=version_says(case, version), **version_fields(case, version))
 
 
 def _add_regions(case: Case, version: GalleryVersion) -> Step:
@@ -59,7 +60,7 @@ def _add_regions(case: Case, version: GalleryVersion) -> Step:
             f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster ({owner}); "
             "add the region there, or take it out of this spec"
         )
-        return stalled(case, "VersionOwnedElsewhere", message, condition=VERSION_READY)
+        return stalled(case, "VersionOwnedElsewhere", message, says=version_says(case, version))
     if case.announced(ActionName.ADD_REGIONS):
         return _replicating(case, version)
     fields = version_fields(case, version)
@@ -76,12 +77,7 @@ def _replicating(case: Case, version: GalleryVersion) -> Wait:
     building = version.provisioning_state != guards.SUCCEEDED
     reason = version.provisioning_state if building else "Replicating"
     message = f"the version is {version.provisioning_state}" if building else f"waiting for {lagging}"
-    says = {
-        VERSION_READY: Says(
-            FALSE if building else TRUE, version.provisioning_state, f"the version is {version.provisioning_state}"
-        ),
-        REPLICATED: Says(FALSE, reason, f"not Completed: {lagging}" if lagging else message),
-    }
+    says = version_says(case, version)
     phase = Phase.CREATING if version.provisioning_state == "Creating" else Phase.REPLICATING
     fields = version_fields(case, version) | _unless_same_proof(case, version)
     status = compose(case.migration, Summary(phase, reason, message), now=case.now, says=says, **fields)
@@ -108,5 +104,6 @@ def _completed(case: Case, version: GalleryVersion) -> Step:
     if isinstance(case.facts.definition, Found) and (
         finding := definition_finding(case, image, case.facts.definition.value)
     ):
-        return stalled(case, "DefinitionMismatch", finding, condition=DEFINITION_READY, **version_fields(case, version))
+        says = {DEFINITION_READY: Says(FALSE, "DefinitionMismatch", finding), **version_says(case, version)}
+        return stalled(case, "DefinitionMismatch", finding, says=says, **version_fields(case, version))
     return ending.decide(case, image, version)

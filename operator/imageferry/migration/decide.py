@@ -10,8 +10,8 @@ verification need: `operation`, the attempt counter, the Verified condition with
 """
 
 from imageferry.api.resource import ImageMigration
-from imageferry.api.status import Phase
-from imageferry.migration import built, final, unbuilt
+from imageferry.api.status import ActionName, Phase
+from imageferry.migration import built, ending, final, unbuilt
 from imageferry.migration.facts import UNSEEN, Facts, Found, What
 from imageferry.migration.report import Standing, Summary, compose
 from imageferry.migration.steps import Case, Context, Look, Pace, Step, Wait
@@ -28,9 +28,27 @@ def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
         return _suspended(case)
     if facts.version is UNSEEN:
         return Look(What.VERSION)
-    if isinstance(facts.version, Found):
-        return built.decide(case, facts.version.value)
+    return _open_deletion(case) or _by_version(case)
+
+
+def _by_version(case: Case) -> Step:
+    if isinstance(case.facts.version, Found):
+        return built.decide(case, case.facts.version.value)
     return unbuilt.decide(case)
+
+
+def _open_deletion(case: Case) -> Step | None:
+    """Resolve an announced deletion before anything else; None when there is none, or it had no effect."""
+    operation = case.migration.status.operation
+    if operation is None or operation.action is not ActionName.DELETE_IMAGE:
+        return None
+    if case.facts.image is UNSEEN:
+        return Look(What.IMAGE)
+    if not isinstance(case.facts.image, Found):
+        return final.source_gone(case)
+    if case.announced(ActionName.DELETE_IMAGE) or case.facts.image.value.provisioning_state == "Deleting":
+        return ending.await_deletion(case)
+    return None
 
 
 def _suspended(case: Case) -> Wait:

@@ -4,21 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
-from imageferry.api.status import ActionName, Deletion, Phase, Proof, Status
+from imageferry.api.status import Deletion, Phase, Proof, Status
 from imageferry.migration import guards, identity, requests, verification
 from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
 from imageferry.migration.report import (
     FALSE,
-    REPLICATED,
     SOURCE_DELETED,
-    TRUE,
-    VERSION_READY,
     Says,
     Summary,
     compose,
 )  # fmt: skip
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
-from imageferry.migration.tracking import version_fields
+from imageferry.migration.tracking import version_fields, version_says
 from imageferry.migration.unbuilt import definition_says, definition_status, source_status
 
 
@@ -43,13 +40,6 @@ class Ending:
 def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     """Return the next step for a version that is complete while its image is there."""
     ending = _ending(case, image, version)
-    operation = case.migration.status.operation
-    if (
-        operation
-        and operation.action is ActionName.DELETE_IMAGE
-        and (case.announced(ActionName.DELETE_IMAGE) or image.provisioning_state == "Deleting")
-    ):
-        return _deleting(ending)
     if guards.wants_siblings(ending.evaluation, case.facts.siblings):
         return Look(What.SIBLINGS)
     if not ending.evaluation.blocking:
@@ -111,22 +101,25 @@ def _blocked(ending: Ending) -> Wait:
     return _wait(ending, summary, Says(FALSE, reason, text))
 
 
-def _deleting(ending: Ending) -> Wait:
-    summary = _leaving("DeletingSource", "the deletion of the managed image was requested")
-    says = Says(FALSE, "Deleting", "the deletion of the managed image was requested")
-    status = _status(ending, summary, says, deletion=ending.case.migration.status.deletion)
-    return Wait(status, ending.case.timing.soon, ending.completion)
-
-
 def _delete(ending: Ending) -> Act:
-    summary = _leaving("DeletingSource", "the deletion of the managed image was requested")
-    says = Says(FALSE, "Deleting", "the deletion of the managed image was requested")
     action = requests.delete_image(ending.image)
-    return Act(action, _status(ending, summary, says), ending.case.next_attempt(action.name), ending.completion)
+    return Act(
+        action, _status(ending, _DELETING, _DELETION_OPEN), ending.case.next_attempt(action.name), ending.completion
+    )
+
+
+def await_deletion(case: Case) -> Wait:
+    """Wait until the image's announced deletion shows."""
+    status = compose(case.migration, _DELETING, now=case.now, says={SOURCE_DELETED: _DELETION_OPEN})
+    return Wait(status, case.timing.soon, case.context.completion)
 
 
 def _leaving(reason: str, message: str) -> Summary:
     return Summary(Phase.DELETING, reason, message, reached=frozenset({ReadyWhen.REPLICATED, ReadyWhen.VERIFIED}))
+
+
+_DELETING = _leaving("DeletingSource", "the deletion of the managed image was requested")
+_DELETION_OPEN = Says(FALSE, "Deleting", _DELETING.message)
 
 
 def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
@@ -139,11 +132,7 @@ def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
 
 def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> Status:  # noqa: ANN401 - fields of Status, checked by its model
     case, version = ending.case, ending.version
-    says = {
-        VERSION_READY: Says(TRUE, "Succeeded", f"version {case.migration.spec.version.name} is built"),
-        REPLICATED: Says(TRUE, "AllRegionsCompleted", "every wanted region is Completed"),
-        SOURCE_DELETED: source,
-    }
+    says = version_says(case, version) | {SOURCE_DELETED: source}
     common = version_fields(case, version) | {
         "source": source_status(ending.image),
         "proof": ending.proof,

@@ -1,5 +1,7 @@
 """The end of a migration: the image is gone, and nothing is done for it any more."""
 
+from typing import Any
+
 from imageferry.api.spec import ReadyWhen
 from imageferry.api.status import ActionName, Deletion, Phase, Receipt, ReceiptOutcome
 from imageferry.migration.facts import MISSING, UNSEEN, Found, What
@@ -15,6 +17,7 @@ from imageferry.migration.report import (
 )  # fmt: skip
 from imageferry.migration.requests import version_id
 from imageferry.migration.steps import Case, Look, Step, Wait
+from imageferry.migration.tracking import version_fields, version_says
 
 EVERYTHING = frozenset(ReadyWhen)
 SENTENCES = {
@@ -49,20 +52,16 @@ def source_gone(case: Case) -> Wait:
 
 def _wait(case: Case, receipt: Receipt) -> Wait:
     sentence = SENTENCES[receipt.outcome]
-    says = {SOURCE_DELETED: Says(TRUE, receipt.outcome, sentence), **_version_says(case)}
+    says = {SOURCE_DELETED: Says(TRUE, receipt.outcome, sentence)}
+    fields: dict[str, Any] = {}
+    if isinstance(case.facts.version, Found):
+        says |= version_says(case, case.facts.version.value)
+        fields = version_fields(case, case.facts.version.value)
+    elif case.facts.version is MISSING:
+        message = f"{version_id(case.migration)} is gone, and its source too; nothing can bring it back"
+        says |= {kind: Says(FALSE, "Gone", message) for kind in (VERSION_READY, REPLICATED)}
     summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
     deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt})
-    status = compose(case.migration, summary, now=case.now, says=says, deletion=deletion, operation=None)
+    fields |= {"deletion": deletion, "operation": None}
+    status = compose(case.migration, summary, now=case.now, says=says, **fields)
     return Wait(status, case.timing.complete)
-
-
-def _version_says(case: Case) -> dict[str, Says]:
-    if case.facts.version is MISSING:
-        message = f"{version_id(case.migration)} is gone, and its source too; nothing can bring it back"
-        return {VERSION_READY: Says(FALSE, "Gone", message)}
-    if not isinstance(case.facts.version, Found):
-        return {}
-    return {
-        VERSION_READY: Says(TRUE, "Succeeded", f"version {case.migration.spec.version.name} is built"),
-        REPLICATED: Says(TRUE, "AllRegionsCompleted", "every wanted region is Completed"),
-    }

@@ -46,6 +46,11 @@ def incomplete(spec: WantedVersion, version: GalleryVersion) -> tuple[str, ...]:
     )
 
 
+def completed(spec: WantedVersion, version: GalleryVersion) -> bool:
+    """Whether any wanted region is Completed."""
+    return len(incomplete(spec, version)) < len(wanted(spec, version.location))
+
+
 def failed(spec: WantedVersion, version: GalleryVersion) -> dict[str, str]:
     """Return the wanted regions that failed, with Azure's words about each."""
     names = [each.name for each in wanted(spec, version.location)]

@@ -24,6 +24,8 @@ REPLICATED = "Replicated"
 SOURCE_DELETED = "SourceDeleted"
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 
+OWN = frozenset({PREFLIGHT, DEFINITION_READY, VERSION_READY, REPLICATED, SOURCE_DELETED, READY, RECONCILING, STALLED})
+
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
@@ -110,6 +112,8 @@ def _fold(
     if verified:
         kept[verification.VERIFIED] = verified
     generation = migration.metadata.generation
+    for kind in kept.keys() & OWN:  # kubectl wait ignores a condition of an older generation
+        kept[kind] = kept[kind].model_copy(update={"observed_generation": generation})
     for kind, says in observed.items():
         kept[kind] = _condition(kind, says, before=old.get(kind), generation=generation, now=now)
     return list(kept.values())

@@ -5,6 +5,8 @@ be built, is the definition right. A version that was there before and has vanis
 built again within a budget; what was verified of the old one does not count for it.
 """
 
+from typing import Any
+
 from imageferry.api.spec import ReplicationMode
 from imageferry.api.status import (
     ActionName,
@@ -14,7 +16,7 @@ from imageferry.api.status import (
     SourceStatus,
     VersionStatus,
 )  # fmt: skip
-from imageferry.migration import definitions, final, identity, requests, verification
+from imageferry.migration import definitions, identity, requests, verification
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
@@ -69,29 +71,26 @@ def _disbelieve(case: Case, phase: Phase, reason: str, message: str) -> Wait:
 
 
 def _without_image(case: Case) -> Step:
-    operation = case.migration.status.operation
-    if operation and operation.action is ActionName.DELETE_IMAGE:
-        return final.source_gone(case)
     image = case.migration.spec.source.managed_image_id
     message = (
         f"spec.source.managedImageId: there is no image {image}, and no version {case.migration.spec.version.name} "
         "built from it either; correct the id in a new ImageMigration, or create the image"
     )
-    return stalled(case, "SourceMissing", message, condition=PREFLIGHT)
+    return _preflight_stall(case, "SourceMissing", message)
 
 
 def _check_image(case: Case, image: ManagedImage) -> Step:
     source = source_status(image)
     if image.provisioning_state == "Failed":
         message = f"spec.source.managedImageId: the image {image.id} is Failed; create it anew"
-        return stalled(case, "SourceFailed", message, condition=PREFLIGHT, source=source)
+        return _preflight_stall(case, "SourceFailed", message, source=source)
     if image.provisioning_state != SUCCEEDED:
         message = f"the image is {image.provisioning_state}; waiting until it is {SUCCEEDED}"
         summary = Summary(Phase.PENDING, "SourceNotSettled", message)
         return Wait(compose(case.migration, summary, now=case.now, source=source), case.timing.soon * 3)
     if finding := _unfit(case, image):
         reason, message = finding
-        return stalled(case, reason, message, condition=PREFLIGHT, source=source)
+        return _preflight_stall(case, reason, message, source=source)
     return _see_definition(case, image)
 
 
@@ -138,7 +137,7 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
         message = (
             f"spec.gallery.id: there is no gallery {gallery}; create it, or correct the id in a new ImageMigration"
         )
-        return stalled(case, "GalleryMissing", message, condition=PREFLIGHT, source=source_status(image))
+        return _preflight_stall(case, "GalleryMissing", message, source=source_status(image))
     summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
     status = compose(
         case.migration,
@@ -146,7 +145,7 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
         now=case.now,
         says={PREFLIGHT: _passed()},
         source=source_status(image),
-        definition=DefinitionStatus(id=requests.definition_id(case.migration), outcome=Outcome.CREATED),
+        definition=DefinitionStatus(id=requests.definition_id(case.migration)),
     )
     action = requests.create_definition(case.migration, image, case.facts.gallery.value)
     return Act(action, status, case.next_attempt(action.name))
@@ -154,7 +153,10 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
 
 def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
     if finding := definition_finding(case, image, definition):
-        return stalled(case, "DefinitionMismatch", finding, condition=DEFINITION_READY, source=source_status(image))
+        return _definition_stall(case, "DefinitionMismatch", finding, source=source_status(image))
+    if definition.provisioning_state == "Failed":
+        finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
+        return _definition_stall(case, "DefinitionFailed", finding, source=source_status(image))
     if definition.provisioning_state != SUCCEEDED:
         summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
         return Wait(compose(case.migration, summary, now=case.now), case.timing.soon)
@@ -180,25 +182,25 @@ def definition_says(definition: GalleryDefinition) -> dict[str, Says]:
 
 def definition_status(case: Case) -> DefinitionStatus:
     """Return the definition as the status shows it."""
-    before = case.migration.status.definition
-    outcome = before.outcome if before and before.outcome else Outcome.ADOPTED
+    before, operation = case.migration.status.definition, case.migration.status.operation
+    requested = operation is not None and operation.action is ActionName.CREATE_DEFINITION
+    outcome = (before and before.outcome) or (Outcome.CREATED if requested else Outcome.ADOPTED)
     return DefinitionStatus(id=requests.definition_id(case.migration), outcome=outcome)
 
 
 def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
     before = case.migration.status.version
-    attempts = (before.attempts or 0 if before else 0) + 1
+    builds = (before.attempts if before else None) or 0
     says = {PREFLIGHT: _passed(), **definition_says(definition)}
     common = {"source": source_status(image), "definition": definition_status(case)}
-    if attempts > BUILD_BUDGET:
+    if builds >= BUILD_BUDGET:
         message = (
-            f"spec.version.name: version {case.migration.spec.version.name} was requested {BUILD_BUDGET} times and is "
-            "not there; find out in Azure what removes it, then delete and apply this ImageMigration anew"
+            f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
+            "find out in Azure what removes it, then delete and apply this ImageMigration anew"
         )
-        return stalled(case, "BuildBudgetExhausted", message, condition=VERSION_READY, **common)
+        return stalled(case, "BuildBudgetExhausted", message, says=says | _not_built("BuildBudgetExhausted"), **common)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
-    says[VERSION_READY] = Says(FALSE, "Creating", "the version is requested")
-    says[REPLICATED] = Says(FALSE, "Creating", "the version is not built yet")
+    says |= _not_built("Creating")
     status = compose(
         case.migration,
         Summary(Phase.CREATING, "CreatingVersion", "the version is requested"),
@@ -209,11 +211,26 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         proof=None,
         replication=None,
         deletion=None,
-        version=VersionStatus(id=requests.version_id(case.migration), outcome=Outcome.CREATED, attempts=attempts),
+        version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None),
         **common,
     )
     action = requests.create_version(case.migration, image, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
+
+
+def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
+    says = {PREFLIGHT: Says(FALSE, reason, message), **_not_built(reason)}
+    return stalled(case, reason, message, says=says, **fields)
+
+
+def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
+    says = {DEFINITION_READY: Says(FALSE, reason, message), **_not_built(reason)}
+    return stalled(case, reason, message, says=says, **fields)
+
+
+def _not_built(reason: str) -> dict[str, Says]:
+    """Return what is said while there is no version, whatever was said before."""
+    return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
 
 
 def _passed() -> Says:

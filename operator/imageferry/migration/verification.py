@@ -42,12 +42,16 @@ def judge(status: Status, proof: Proof, *, now: datetime) -> Verdict:
     if said is None:
         return Verdict(None, None, current=False, message="nobody has set the Verified condition")
     if said.status is not ConditionStatus.TRUE:
-        return Verdict(said, None, current=False, message=f"the Verified condition is {said.status}")
+        told = said.message if said.reason == PROOF_CHANGED else None
+        return Verdict(said, None, current=False, message=told or f"the Verified condition is {said.status}")
     bound = bound_digest(status)
     if bound != proof.digest:
         return voided(said, f"it vouched for {bound or 'no proof'}, and the proof is now {proof.digest}", now=now)
     given = status.verification or Verification()
-    kept = given.model_copy(update={"digest": bound, "at": given.at or now, "method": given.method or METHOD_CONDITION})
+    # `at` is ours alone: one that came with a condition which we have not completed yet does not count
+    ours = said.last_transition_time is not None and given.method is not None
+    at = given.at if ours else None
+    kept = given.model_copy(update={"digest": bound, "at": at or now, "method": given.method or METHOD_CONDITION})
     return Verdict(_accepted(said, now=now), kept, current=True, message=f"verified for {bound}")
 
 

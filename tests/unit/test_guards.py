@@ -1,0 +1,273 @@
+"""Every guard of the deletion holds back the image on its own.
+
+Two tests stand on one table: `decide` does not delete in any of its scenarios, and in
+each of them just one guard says no, so that none is superfluous or covered by another.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from imageferry.api.resource import ImageMigration
+from imageferry.api.status import ActionName, Verification
+from imageferry.migration import guards, identity, verification
+from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
+from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
+from imageferry.migration.steps import Act, Context
+from tests.unit import build
+from tests.unit.build import NOW, TIMING, Json
+
+SIBLING = Sibling("other/web", retains=False, finished=False, replicated=True, verified=True)
+UNVERIFIED = verification.Verdict(None, Verification(at=NOW), current=False, message="said of another version")
+RETAIN: Json = {"sourceDeletion": {"policy": "Retain"}}
+HOUR_OF_GRACE: Json = {"sourceDeletion": {"graceSeconds": 3600}}
+
+
+@dataclass(frozen=True)
+class World:
+    """A migration that is about to delete its image, unless something is said otherwise."""
+
+    spec: Json = field(default_factory=dict)
+    image: ManagedImage = field(default_factory=build.image)
+    version: GalleryVersion = field(default_factory=build.version)
+    siblings: tuple[Sibling, ...] = ()
+    verified_at: datetime | None = NOW
+    since: datetime | None = NOW - TIMING.settle
+    image_before: ManagedImage | None = None
+    """The image as it was when the version was first seen complete."""
+    verdict: verification.Verdict | None = None
+    """In place of the verdict that follows from the status."""
+    now: datetime = NOW
+
+    @property
+    def migration(self) -> ImageMigration:
+        """The resource."""
+        if self.verified_at is None:
+            return build.migration(self.spec, build.proven(self.version, source=self.image))
+        return build.migration(self.spec, build.verified(self.version, source=self.image, at=self.verified_at))
+
+    @property
+    def facts(self) -> Facts:
+        """What Azure shows."""
+        return build.facts(image=self.image, version=self.version, siblings=self.siblings)
+
+    @property
+    def completion(self) -> Completion | None:
+        """What the process remembers."""
+        if self.since is None:
+            return None
+        return build.completed(self.version, source=self.image_before or self.image, since=self.since)
+
+    @property
+    def context(self) -> Context:
+        """What a decision needs besides."""
+        return build.context(self.now, self.completion)
+
+    @property
+    def case(self) -> DeletionCase:
+        """What the guards are asked."""
+        fingerprint = identity.fingerprint(self.image)
+        proof = identity.proof(fingerprint, self.version)
+        first_sight = Completion(self.version.id.casefold(), self.version.published_date, fingerprint, self.now)
+        return DeletionCase(
+            spec=self.migration.spec,
+            image=self.image,
+            version=self.version,
+            proof=proof,
+            verified=self.verdict or verification.judge(self.migration.status, proof, now=self.now),
+            completion=self.completion or first_sight,
+            siblings=Found(self.siblings),
+            settle=TIMING.settle,
+            now=self.now,
+        )
+
+
+def _tagged(fingerprint: str | None, **changes: Any) -> GalleryVersion:
+    version = build.version(**changes)
+    tags = {name: value for name, value in version.tags.items() if name != identity.FINGERPRINT_TAG}
+    return replace(version, tags=tags | ({identity.FINGERPRINT_TAG: fingerprint} if fingerprint else {}))
+
+
+OTHER = build.image(data_disks=())
+YOUNGER = build.image(created_at="2026-05-01T09:00:00Z")
+UNDATED = build.image(created_at=None)
+
+SCENARIOS = [
+    pytest.param("PolicyAllows", World(spec=RETAIN), id="PolicyAllows"),
+    pytest.param("VersionBuiltFromSource", World(image=OTHER), id="VersionBuiltFromSource-another-fingerprint"),
+    pytest.param(
+        "VersionBuiltFromSource", World(image=YOUNGER, version=_tagged(None)), id="VersionBuiltFromSource-image-younger"
+    ),
+    pytest.param(
+        "VersionBuiltFromSource", World(image=UNDATED, version=_tagged(None)), id="VersionBuiltFromSource-age-unknown"
+    ),
+    pytest.param(
+        "VersionBuiltFromSource", World(version=_tagged("v1:sha256:0")), id="VersionBuiltFromSource-tag-outranks-age"
+    ),
+    pytest.param("SourceUnchanged", World(image_before=OTHER), id="SourceUnchanged-made-anew"),
+    pytest.param("SourceUnchanged", World(image=build.image(provisioning_state="Updating")), id="SourceUnchanged-busy"),
+    pytest.param("AllRegionsCompleted", World(version=build.replicating()), id="AllRegionsCompleted-lagging"),
+    pytest.param("AllRegionsCompleted", World(version=build.version(replication={})), id="AllRegionsCompleted-unknown"),
+    pytest.param(
+        "AllRegionsCompleted",
+        World(version=build.version(provisioning_state="Updating")),
+        id="AllRegionsCompleted-version-busy",
+    ),
+    pytest.param(
+        "AllRegionsCompleted", World(spec=build.in_regions("uksouth")), id="AllRegionsCompleted-wanted-and-absent"
+    ),
+    pytest.param(
+        "FullReplication", World(version=build.version(replication_mode="Shallow")), id="FullReplication-as-found"
+    ),
+    pytest.param("VerificationCurrent", World(verdict=UNVERIFIED), id="VerificationCurrent"),
+    pytest.param("GraceElapsed", World(spec=HOUR_OF_GRACE), id="GraceElapsed-verified-just-now"),
+    pytest.param(
+        "GraceElapsed",
+        World(
+            spec=HOUR_OF_GRACE,
+            version=build.version(published_date=build.REPUBLISHED),
+            verified_at=NOW - timedelta(days=1),
+        ),
+        id="GraceElapsed-published-after-the-verification",
+    ),
+    pytest.param(
+        "GraceElapsed",
+        World(
+            spec=HOUR_OF_GRACE,
+            version=build.version(published_date="2027-01-01T00:00:00Z"),
+            verified_at=NOW - timedelta(days=1),
+        ),
+        id="GraceElapsed-clocks-differ",
+    ),
+    pytest.param("GraceElapsed", World(version=build.version(published_date="")), id="GraceElapsed-no-published-date"),
+    pytest.param("Settled", World(since=None), id="Settled-first-sight"),
+    pytest.param("Settled", World(since=NOW - TIMING.settle + timedelta(seconds=1)), id="Settled-a-second-short"),
+    pytest.param("NotShared", World(siblings=(replace(SIBLING, retains=True),)), id="NotShared-retained"),
+    pytest.param("NotShared", World(siblings=(replace(SIBLING, replicated=False),)), id="NotShared-not-replicated"),
+    pytest.param("NotShared", World(siblings=(SIBLING, replace(SIBLING, verified=False))), id="NotShared-not-verified"),
+]
+
+
+@pytest.mark.parametrize(("guard", "world"), SCENARIOS)
+def test_one_guard_alone_keeps_the_image(guard: str, world: World) -> None:
+    """Whichever guard fails, the image is not deleted."""
+    unverified = replace(world, verified_at=None) if guard == "VerificationCurrent" else world
+    step, _ = build.settle(unverified.migration, unverified.facts, unverified.context)
+
+    assert not (isinstance(step, Act) and step.action.name is ActionName.DELETE_IMAGE)
+
+
+@pytest.mark.parametrize(("guard", "world"), SCENARIOS)
+def test_each_guard_is_needed(guard: str, world: World) -> None:
+    """In its scenario no other guard says no: without it, the image would go."""
+    assert _refusing(guards.evaluate(world.case)) == [guard]
+
+
+def test_every_guard_has_a_scenario() -> None:
+    """A guard that is added is added to the table."""
+    assert {str(each.values[0]) for each in SCENARIOS} == set(IMMEDIATE) | set(DEFERRED_GUARDS)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(World(), id="plain"),
+        pytest.param(World(version=_tagged(None)), id="adopted-image-older"),
+        pytest.param(World(spec=HOUR_OF_GRACE, verified_at=NOW - timedelta(hours=1)), id="grace-over"),
+        pytest.param(World(siblings=(SIBLING,)), id="sibling-replicated-and-verified"),
+        pytest.param(World(siblings=(replace(SIBLING, finished=True, retains=True),)), id="sibling-finished"),
+        pytest.param(World(version=build.version("westeurope", "uksouth")), id="extra-region"),
+        pytest.param(
+            World(version=build.version(published_date=(NOW + timedelta(seconds=30)).isoformat())),
+            id="no-grace-and-clocks-differ",
+        ),
+    ],
+)
+def test_the_image_is_deleted_when_every_guard_holds(world: World) -> None:
+    """The deletion comes in the same pass in which all of them held."""
+    step = build.act(world.migration, world.facts, world.context)
+
+    assert step.action.name is ActionName.DELETE_IMAGE
+    assert not guards.evaluate(world.case).blocking
+
+
+def test_the_answers_stand_in_the_status() -> None:
+    """Every guard is listed with its answer and a sentence."""
+    world = World(spec=RETAIN)
+    deletion = build.wait(world.migration, world.facts, world.context).status.deletion
+
+    assert deletion is not None
+    assert {each.name: each.passed for each in deletion.guards} == {
+        name: name not in ("PolicyAllows", "Settled", "NotShared") for name in (*IMMEDIATE, *DEFERRED_GUARDS)
+    }
+    assert all(each.message for each in deletion.guards)
+
+
+@pytest.mark.parametrize(("guard", "world"), [each for each in SCENARIOS if each.values[0] in IMMEDIATE])
+def test_deferred_guards_wait_for_all_others(guard: str, world: World) -> None:
+    """What costs a LIST or a wait is asked only once nothing else is in the way."""
+    answers = guards.evaluate(world.case).answers
+
+    assert guard in IMMEDIATE
+    assert all(answers[name] is DEFERRED for name in DEFERRED_GUARDS)
+
+
+def test_the_regions_settle_before_siblings_are_listed() -> None:
+    """The LIST belongs to the very pass that deletes, not to those before."""
+    world = World(since=None)
+    _, looked = build.settle(world.migration, world.facts, world.context)
+
+    assert What.SIBLINGS not in looked
+
+
+@pytest.mark.parametrize(
+    ("world", "seconds"),
+    [
+        pytest.param(World(since=NOW - TIMING.settle + timedelta(seconds=90)), 90, id="settling"),
+        pytest.param(World(spec=HOUR_OF_GRACE, verified_at=NOW - timedelta(minutes=57), now=NOW), 180, id="grace"),
+        pytest.param(World(spec=HOUR_OF_GRACE), 600, id="long-grace-is-looked-at-meanwhile"),
+    ],
+)
+def test_where_time_alone_is_missing_it_is_looked_at_when_that_is_over(world: World, seconds: int) -> None:
+    """The next pass comes when the guard may hold, and no later."""
+    step = build.wait(world.migration, world.facts, world.context)
+
+    assert step.after == timedelta(seconds=seconds)
+    assert build.reason(step.status, "SourceDeleted") == "DeletionWaits"
+
+
+def test_a_guard_that_time_does_not_help_blocks() -> None:
+    """What is awaited of a person or of Azure is told as blocked."""
+    world = World(siblings=(replace(SIBLING, retains=True),))
+    step = build.wait(world.migration, world.facts, world.context)
+
+    assert build.reason(step.status, "SourceDeleted") == "DeletionBlocked"
+    assert SIBLING.key in build.message(step.status, "SourceDeleted")
+
+
+def test_a_completion_counts_only_for_the_same_build() -> None:
+    """A version built anew settles anew."""
+    world = World()
+    before = build.completed(replace(world.version, published_date=build.REPUBLISHED))
+    step = build.wait(world.migration, world.facts, build.context(completion=before))
+
+    assert step.completion is not None
+    assert step.completion.since == NOW
+
+
+def test_grace_counts_from_when_the_operator_first_saw_the_verification() -> None:
+    """`at` is the operator's: a time that came with the condition, which nobody had seen before, does not count."""
+    version = build.version()
+    status = build.verified(version, at=NOW - timedelta(days=3))
+    del status["conditions"][0]["lastTransitionTime"], status["conditions"][0]["reason"]
+    step, _ = build.settle(
+        build.migration(HOUR_OF_GRACE, status), build.facts(), build.context(completion=build.completed(version))
+    )
+
+    assert not isinstance(step, Act)
+
+
+def _refusing(evaluation: Evaluation) -> list[str]:
+    return [name for name, answer in evaluation.blocking.items() if answer is not DEFERRED]

@@ -1,0 +1,225 @@
+"""A verification counts for just the proof that its author saw (design, section 6)."""
+
+import json
+import shlex
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from imageferry.api.resource import ImageMigration
+from imageferry.api.status import Proof, Status
+from imageferry.migration import identity, verification
+from tests.unit import build
+from tests.unit.build import NOW, Json
+
+VERSION = build.version()
+REBUILT = build.version(published_date=build.REPUBLISHED)
+FINGERPRINT = identity.fingerprint(build.image())
+PROOF = identity.proof(FINGERPRINT, VERSION)
+NEW_PROOF = identity.proof(FINGERPRINT, REBUILT)
+LATER = NOW + timedelta(minutes=1)
+
+
+def _status(
+    said: str | None = "True", *, bound: str | None = None, stored: Proof | None = PROOF, kind: str = "Verified"
+) -> Status:
+    body: Json = {}
+    if said:
+        body["conditions"] = [{"type": kind, "status": said}]
+    if bound:
+        body["verification"] = {"digest": bound}
+    if stored:
+        body["proof"] = stored.wire()
+    return Status.model_validate(body)
+
+
+COUNTS = [
+    pytest.param(_status(bound=PROOF.digest), PROOF, True, id="digest-given"),
+    pytest.param(_status(), PROOF, True, id="stored-proof"),
+    pytest.param(_status(bound=PROOF.digest, stored=None), PROOF, True, id="digest-given-without-stored-proof"),
+    pytest.param(_status(bound=PROOF.digest, stored=NEW_PROOF), PROOF, True, id="given-digest-outranks-stored-proof"),
+    pytest.param(_status(bound=PROOF.digest), NEW_PROOF, False, id="proof-changed"),
+    pytest.param(_status(), NEW_PROOF, False, id="stored-proof-changed"),
+    pytest.param(_status(bound=NEW_PROOF.digest), PROOF, False, id="digest-of-another-proof"),
+    pytest.param(_status(stored=None), PROOF, False, id="said-before-any-proof"),
+    pytest.param(_status("False", bound=PROOF.digest), PROOF, False, id="veto"),
+    pytest.param(_status("Unknown", bound=PROOF.digest), PROOF, False, id="unknown"),
+    pytest.param(_status(None), PROOF, False, id="nobody-spoke"),
+    pytest.param(_status(None, bound=PROOF.digest), PROOF, False, id="digest-without-condition"),
+]
+
+
+@pytest.mark.parametrize(("status", "proof", "counts"), COUNTS)
+def test_it_is_bound_to_the_digest_that_its_author_saw(status: Status, proof: Proof, *, counts: bool) -> None:
+    """The digest that was given, else the proof stored in the same body; never one computed afterwards."""
+    assert verification.judge(status, proof, now=NOW).current is counts
+
+
+@pytest.mark.parametrize("kind", ["Verified", "verified", "VERIFIED", "vErIfIeD"])
+def test_any_letter_case_is_heard(kind: str) -> None:
+    """A word counts however its author spelled the condition."""
+    assert verification.judge(_status(kind=kind), PROOF, now=NOW).current
+
+
+@pytest.mark.parametrize("kind", ["verified", "VERIFIED"])
+def test_an_odd_spelling_does_not_become_a_second_condition(kind: str) -> None:
+    """The API server allows one Verified condition, letter case aside."""
+    status = _step(_migration(_status(kind=kind))).status
+
+    assert [each.type for each in status.conditions if each.type.casefold() == "verified"] == ["Verified"]
+
+
+def _migration(status: Status) -> ImageMigration:
+    return build.migration(status=status.wire())
+
+
+def _step(subject: ImageMigration, version: Any = VERSION, now: datetime = NOW) -> Any:
+    return build.wait(subject, build.facts(version=version), build.context(now))
+
+
+class TestVoid:
+    """A changed proof takes the verification back in the very write that stores the new proof."""
+
+    def test_the_condition_becomes_unknown(self) -> None:
+        """Unknown, with the reason ProofChanged and the cure."""
+        status = _step(_migration(_status(bound=PROOF.digest)), REBUILT).status
+
+        assert build.states(status)["Verified"] == "Unknown"
+        assert build.reason(status, "Verified") == "ProofChanged"
+        assert "set the condition again" in build.message(status, "Verified")
+
+    def test_the_same_status_holds_the_new_proof_and_no_binding(self) -> None:
+        """A status with the new proof and the old word never exists."""
+        status = _step(_migration(_status(bound=PROOF.digest)), REBUILT).status
+
+        assert status.proof == NEW_PROOF
+        assert status.verification is None
+
+    def test_a_word_said_before_any_proof_does_not_bind_to_the_first_one(self) -> None:
+        """Nobody can have seen a proof that was not there."""
+        status = _step(_migration(_status(stored=None))).status
+
+        assert build.states(status)["Verified"] == "Unknown"
+        assert status.proof == PROOF
+
+    def test_a_word_said_while_it_replicates_is_void_at_once(self) -> None:
+        """There is nothing to vouch for yet."""
+        status = _step(_migration(_status(stored=None)), build.replicating()).status
+
+        assert build.states(status)["Verified"] == "Unknown"
+
+    def test_more_regions_for_the_same_build_keep_it(self) -> None:
+        """A version that only gets one more region is the version that was verified."""
+        spec = build.in_regions("westeurope", "uksouth")
+        subject = build.migration(spec, build.verified(VERSION))
+        lagging = build.replicating("westeurope", "uksouth", lagging="uksouth", provisioning_state="Updating")
+        status = _step(subject, lagging).status
+
+        assert build.states(status)["Verified"] == "True"
+        assert status.verification == subject.status.verification
+
+    def test_a_rebuild_that_replicates_voids_it(self) -> None:
+        """Another publishedDate is another build."""
+        lagging = build.replicating(published_date=build.REPUBLISHED)
+        status = _step(_migration(_status(bound=PROOF.digest)), lagging).status
+
+        assert build.states(status)["Verified"] == "Unknown"
+        assert status.proof is None
+
+    def test_a_changed_image_voids_it(self) -> None:
+        """The proof names the source too."""
+        seen = build.facts(image=build.image(data_disks=()))
+        status = build.wait(build.migration(status=build.verified(VERSION)), seen).status
+
+        assert build.states(status)["Verified"] == "Unknown"
+
+    def test_it_does_not_come_back_when_the_old_proof_does(self) -> None:
+        """What was taken back has to be said again."""
+        voided = build.stored(
+            _migration(_status(bound=PROOF.digest)), _step(_migration(_status(bound=PROOF.digest)), REBUILT)
+        )
+
+        assert build.states(_step(voided).status)["Verified"] == "Unknown"
+
+    def test_saying_it_again_sets_it_anew(self) -> None:
+        """True over our Unknown, with the reason and message still ours, counts for the proof that stands there."""
+        voided = _step(_migration(_status(bound=PROOF.digest)), REBUILT).status.wire()
+        verified = next(each for each in voided["conditions"] if each["type"] == "Verified")
+        verified["status"] = "True"
+        status = _step(build.migration(status=voided), REBUILT, LATER).status
+
+        assert build.states(status)["Verified"] == "True"
+        assert build.reason(status, "Verified") == "Condition"
+        assert build.message(status, "Verified") == ""
+        assert status.verification is not None
+        assert (status.verification.digest, status.verification.at) == (NEW_PROOF.digest, LATER)
+
+
+class TestWord:
+    """What others say is kept as they said it."""
+
+    def test_a_veto_stays(self) -> None:
+        """False is a person's, and only a person lifts it; also when the proof changes."""
+        status = _step(_migration(_status("False")), REBUILT).status
+
+        assert build.states(status)["Verified"] == "False"
+
+    def test_nothing_is_said_for_others(self) -> None:
+        """The operator writes no Verified entry until somebody has spoken."""
+        assert "Verified" not in build.states(_step(build.migration()).status)
+
+    def test_the_reason_of_its_author_is_kept(self) -> None:
+        """Another controller's reason, message and extra fields are not ours to change."""
+        said = {"type": "Verified", "status": "True", "reason": "SmokeTest", "message": "12 of 12", "runId": "r-1"}
+        status = _status()
+        body = status.wire() | {"conditions": [said]}
+        kept = build.condition(_step(build.migration(status=body)).status, "Verified")
+
+        assert kept is not None
+        assert {key: kept.wire()[key] for key in said} == said
+
+    def test_the_binding_is_written_down_when_it_is_first_seen(self) -> None:
+        """Digest, time and method, so that the word stays bound from then on."""
+        given = _step(_migration(_status())).status.verification
+
+        assert given is not None
+        assert (given.digest, given.at, given.method) == (PROOF.digest, NOW, "Condition")
+
+    def test_author_and_evidence_are_kept(self) -> None:
+        """Who verified, and why, is theirs to say."""
+        status = _status().wire() | {"verification": {"by": "ann", "evidence": "CHG-1"}}
+        given = _step(build.migration(status=status)).status.verification
+
+        assert given is not None
+        assert (given.by, given.evidence) == ("ann", "CHG-1")
+
+
+class TestCommand:
+    """While a person is awaited, Ready says the very command that verifies."""
+
+    def test_it_is_in_the_message_of_ready(self) -> None:
+        """With name, namespace and digest, ready to be pasted."""
+        text = build.message(_step(build.migration()).status, "Ready")
+        manifest = json.loads(shlex.split(text[text.index("echo ") :])[1])
+
+        assert manifest["metadata"] == {"name": "web-2019", "namespace": "platform"}
+        assert manifest["status"]["verification"] == {"digest": PROOF.digest}
+        assert manifest["status"]["conditions"] == [{"type": "Verified", "status": "True"}]
+
+    def test_what_it_applies_verifies(self) -> None:
+        """The status that the command leads to is current."""
+        status = _step(build.migration()).status
+        text = build.message(status, "Ready")
+        applied = json.loads(shlex.split(text[text.index("echo ") :])[1])["status"]
+        after = status.wire() | {"conditions": [*status.wire()["conditions"], *applied["conditions"]]}
+        after["verification"] = applied["verification"]
+
+        assert verification.judge(Status.model_validate(after), PROOF, now=LATER).current
+
+    def test_it_names_the_new_digest_after_a_rebuild(self) -> None:
+        """An old command, pasted again, would not verify what its author did not see."""
+        text = build.message(_step(_migration(_status(bound=PROOF.digest)), REBUILT).status, "Ready")
+
+        assert NEW_PROOF.digest in text
+        assert PROOF.digest not in text
