@@ -36,8 +36,8 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def crd(control_plane: ControlPlane) -> Path:
     """Apply our CRDs and wait until they are served; gives their folder."""
-    control_plane.kubectl("apply", f"--filename={CRDS}")
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRDS}")
+    control_plane.kubectl("apply", f"--kustomize={CRDS}")
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--kustomize={CRDS}")
     return CRDS
 
 

@@ -125,6 +125,9 @@ def test_a_resource_of_a_newer_release_is_read(lenient: World) -> None:
     assert lenient.get("newer")["spec"]["verification"] == NEWER_SPEC["verification"]
 
 
+@pytest.mark.xfail(
+    strict=True, reason="a word of another release in the status is taken for a spec that cannot be read"
+)
 def test_a_phase_of_a_newer_release_is_written_over(lenient: World) -> None:
     """The phase is output: whatever stands there, the operator tells what it sees."""
     lenient.until_phase("newer-phase", "Verifying")
@@ -160,7 +163,7 @@ def test_beside_broken_ones_a_good_one_goes_on(lenient: World) -> None:
     lenient.until_phase("good", "Verifying")
     lenient.verify("good")
 
-    lenient.until_phase("good", "Completed", within=15)
+    lenient.until_phase("good", "Completed", within=10)
 
 
 def test_a_corrected_spec_goes_on(lenient: World) -> None:

@@ -5,6 +5,8 @@ Git: each is refused or taken for itself, by client-side and by server-side appl
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -193,10 +195,26 @@ def said_of(name: str, answer: str) -> str:
     return "\n".join(own) or "\n".join(line for line in answer.splitlines() if "strict decoding" in line)
 
 
+@contextmanager
+def place(plane: ControlPlane) -> Iterator[Kubectl]:
+    """Give kubectl in a new namespace, and leave no migration there: others would see it as a sibling of theirs."""
+    kubectl = partial(plane.kubectl, f"--namespace={plane.create_namespace()}")
+    yield kubectl
+    kubectl("delete", "imig", "--all", "--wait=false")
+
+
 @pytest.fixture(scope="module")
-def kubectl_here(deployed: ControlPlane) -> Kubectl:
+def kubectl_here(deployed: ControlPlane) -> Iterator[Kubectl]:
     """Give kubectl in a namespace of this module's own."""
-    return partial(deployed.kubectl, f"--namespace={deployed.create_namespace()}")
+    with place(deployed) as kubectl:
+        yield kubectl
+
+
+@pytest.fixture
+def kubectl_anew(deployed: ControlPlane) -> Iterator[Kubectl]:
+    """Give kubectl in a namespace of the test's own."""
+    with place(deployed) as kubectl:
+        yield kubectl
 
 
 @pytest.fixture(scope="module")
@@ -252,48 +270,46 @@ def test_nothing_refused_was_taken(refusals: dict[str, str], changes: dict[str, 
 
 
 @pytest.mark.parametrize("how", APPLY)
-def test_good_manifests_are_taken_and_show_no_difference(deployed: ControlPlane, kubectl: Kubectl, how: str) -> None:
+def test_good_manifests_are_taken_and_show_no_difference(kubectl_anew: Kubectl, how: str) -> None:
     """After an apply `kubectl diff` is empty: no default and no re-cased id looks like drift to GitOps."""
-    del deployed
     text, words = documents(ACCEPTED), APPLY[how]
-    kubectl(*words, input=text)
+    kubectl_anew(*words, input=text)
 
-    shown = kubectl("diff", *words[1:], input=text, check=False)
+    shown = kubectl_anew("diff", *words[1:], input=text, check=False)
 
     assert (shown.returncode, shown.stdout) == (0, "")
 
 
-def test_letter_case_of_an_id_may_change(deployed: ControlPlane, kubectl: Kubectl) -> None:
+def test_letter_case_of_an_id_may_change(kubectl_anew: Kubectl) -> None:
     """ARM ids are the same in any letter case, so a re-cased one is no change of identity."""
-    del deployed
-    kubectl("apply", "--filename=-", input=documents({"web": {}}))
+    kubectl_anew("apply", "--filename=-", input=documents({"web": {}}))
     shouted = {**source(IMAGE.upper()), **gallery(manifests.gallery_id().upper())}
 
-    kubectl("apply", "--filename=-", input=documents({"web": shouted}))
+    kubectl_anew("apply", "--filename=-", input=documents({"web": shouted}))
 
-    stored = json.loads(kubectl("get", "imig", "web", "--output=json").stdout)["spec"]
+    stored = json.loads(kubectl_anew("get", "imig", "web", "--output=json").stdout)["spec"]
     assert (stored["source"]["managedImageId"], stored["gallery"]["id"]) == (
         shouted["source"]["managedImageId"],
         shouted["gallery"]["id"],
     )
 
 
-def test_a_region_may_join_and_leave(kubectl: Kubectl, deployed: ControlPlane) -> None:
+def test_a_region_may_join_and_leave(kubectl_anew: Kubectl) -> None:
     """What is fixed of a region is its storage type; whether it is listed is not."""
-    del deployed
     for names in (("westeurope",), ("uksouth", "westeurope"), ("uksouth",)):
-        kubectl("apply", "--filename=-", input=documents({"web": regions(*names, storageAccountType="Standard_ZRS")}))
+        kubectl_anew(
+            "apply", "--filename=-", input=documents({"web": regions(*names, storageAccountType="Standard_ZRS")})
+        )
 
 
-def test_there_is_one_verified_condition_in_any_letter_case(deployed: ControlPlane, kubectl: Kubectl) -> None:
+def test_there_is_one_verified_condition_in_any_letter_case(kubectl_anew: Kubectl) -> None:
     """A second author's `verified` beside `Verified` is refused; which of the two counts would be chance."""
-    del deployed
-    kubectl("apply", "--filename=-", input=documents({"web": {}}))
+    kubectl_anew("apply", "--filename=-", input=documents({"web": {}}))
     both = [{"type": kind, "status": "True"} for kind in ("Verified", "verified")]
     patch = ("patch", "imig", "web", "--subresource=status", "--type=merge")
 
-    refused = kubectl(*patch, f"--patch={json.dumps({'status': {'conditions': both}})}", check=False)
-    kubectl(*patch, f"--patch={json.dumps({'status': {'conditions': both[:1]}})}")
+    refused = kubectl_anew(*patch, f"--patch={json.dumps({'status': {'conditions': both}})}", check=False)
+    kubectl_anew(*patch, f"--patch={json.dumps({'status': {'conditions': both[:1]}})}")
     status = {
         "apiVersion": "imageferry.dev/v1alpha1",
         "kind": "ImageMigration",
@@ -301,7 +317,7 @@ def test_there_is_one_verified_condition_in_any_letter_case(deployed: ControlPla
         "status": {"conditions": both[1:]},
     }
     beside = ("apply", "--server-side", "--subresource=status", "--field-manager=another", "--filename=-")
-    second = kubectl(*beside, input=json.dumps(status), check=False)
+    second = kubectl_anew(*beside, input=json.dumps(status), check=False)
 
     for answer in (refused, second):
         assert answer.returncode

@@ -33,7 +33,8 @@ class Pattern:
 
     def check(self, value: str) -> str:
         """Return the value; ValueError with the message when it does not match."""
-        if not re.search(self.regex.replace(r"\p{L}\p{N}_", r"\w"), value):
+        # RE2's letters and digits, and its $, which does not match before a final newline
+        if not re.search(self.regex.replace(r"\p{L}\p{N}_", r"\w").removesuffix("$") + r"\Z", value):
             raise ValueError(f"{self.message}; found {value!r}")
         return value
 

@@ -62,10 +62,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as exc:
-        raise of_response(exc) from exc
+        raise (of_response(exc) if exc.response is not None else _unanswered(exc)) from exc
     except (AzureError, TimeoutError) as exc:
-        message = f"no answer from Azure: {_one_line(str(exc))}; it is tried again"
-        raise BackOffError("ConnectionFailed", message) from exc
+        raise _unanswered(exc) from exc
+
+
+def _unanswered(exc: Exception) -> MigrationError:
+    return BackOffError("ConnectionFailed", f"no answer from Azure: {_one_line(str(exc))}; it is tried again")
 
 
 @contextmanager

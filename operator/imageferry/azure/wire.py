@@ -47,7 +47,7 @@ def definition(body: Json) -> GalleryDefinition:
         security_type=features.get("SecurityType") or "Standard",
         architecture=properties.get("architecture") or "x64",
         identifier=(identifier.get("publisher", ""), identifier.get("offer", ""), identifier.get("sku", "")),
-        purchase_plan=(plan["name"], plan["publisher"], plan["product"]) if plan else None,
+        purchase_plan=(plan.get("name", ""), plan.get("publisher", ""), plan.get("product", "")) if plan else None,
     )
 
 

@@ -151,6 +151,7 @@ class Passes:
         if patch:
             log.warning("invalid", migration=_key(body), message=message)
             body = await self._kubernetes.patch_status(body, patch)
+            await self._kubernetes.notify(body, transitions.invalid(message))
         return Result(body, self._pause(Pace.STALLED, memory))
 
     async def _write(self, running: "_Running", after: Status) -> None:

@@ -83,8 +83,9 @@ def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> S
         summary = Summary(Phase.STALLED, reason, error.message, Standing.STUCK)
         return compose(migration, summary, now=now, error=error)
     summary = Summary(migration.status.phase or Phase.VERIFYING, reason, error.message, reached=frozenset(ReadyWhen))
-    says = {SOURCE_DELETED: Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")}
-    return compose(migration, summary, now=now, says=says, error=error)
+    final = migration.status.deletion is not None and migration.status.deletion.receipt is not None
+    blocked = Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")
+    return compose(migration, summary, now=now, says={} if final else {SOURCE_DELETED: blocked}, error=error)
 
 
 def _reason(code: str) -> str:
@@ -98,11 +99,18 @@ def invalid_patch(body: Mapping[str, Any], message: str, *, now: datetime) -> di
     stored = body.get("status") or {}
     generation = body["metadata"].get("generation", 0)
     text = f"{message}; correct the field"
-    old = [c for c in stored.get("conditions") or [] if c.get("type") not in (READY, RECONCILING, STALLED)]
-    marked = [c for c in stored.get("conditions") or [] if c.get("type") == STALLED and c.get("message") == text]
-    if marked and stored.get("observedGeneration") == generation:
+    old = {each.get("type"): each for each in stored.get("conditions") or []}
+    if old.get(STALLED, {}).get("message") == text and stored.get("observedGeneration") == generation:
         return {}
-    stamp = {"observedGeneration": generation, "lastTransitionTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
-    said = {"reason": "InvalidSpec", "message": text, **stamp}
-    conditions = [*old, {"type": READY, "status": "False", **said}, {"type": STALLED, "status": "True", **said}]
-    return {"observedGeneration": generation, "phase": Phase.STALLED.value, "conditions": conditions}
+    said = {"reason": "InvalidSpec", "message": text, "observedGeneration": generation}
+    marks = [{"type": kind, "status": status, **said} for kind, status in ((READY, "False"), (STALLED, "True"))]
+    dated = [mark | {"lastTransitionTime": _since(old.get(mark["type"]), mark["status"], now)} for mark in marks]
+    kept = [each for kind, each in old.items() if kind not in (READY, RECONCILING, STALLED)]
+    return {"observedGeneration": generation, "phase": Phase.STALLED.value, "conditions": [*kept, *dated]}
+
+
+def _since(before: Mapping[str, Any] | None, status: str, now: datetime) -> str:
+    """Return when a condition took this status, as Kubernetes writes times."""
+    if before and before.get("status") == status and before.get("lastTransitionTime"):
+        return str(before["lastTransitionTime"])
+    return f"{now:%Y-%m-%dT%H:%M:%SZ}"

@@ -19,7 +19,7 @@ def of(migration: ImageMigration, bodies: Iterable[Mapping[str, Any]]) -> tuple[
 
 def _sibling(migration: ImageMigration, body: Mapping[str, Any]) -> Sibling | None:
     metadata = body["metadata"]
-    source = str(((body.get("spec") or {}).get("source") or {}).get("managedImageId", ""))
+    source = _source(body)
     other = metadata["uid"] != migration.metadata.uid and not metadata.get("deletionTimestamp")
     if not other or not identity.same_id(source, migration.spec.source.managed_image_id):
         return None
@@ -28,6 +28,13 @@ def _sibling(migration: ImageMigration, body: Mapping[str, Any]) -> Sibling | No
     except InvalidResourceError:
         key = f"{metadata['namespace']}/{metadata['name']}"
         return Sibling(key, retains=False, finished=False, replicated=False, verified=False)
+
+
+def _source(body: Mapping[str, Any]) -> str:
+    """Return the image that a resource names, whatever else is wrong with it."""
+    spec = body.get("spec")
+    source = spec.get("source") if isinstance(spec, Mapping) else None
+    return str(source.get("managedImageId", "")) if isinstance(source, Mapping) else ""
 
 
 def _read(other: ImageMigration) -> Sibling:

@@ -26,9 +26,13 @@ class Notice:
 
 def notices(before: Status, after: Status) -> list[Notice]:
     """Return what happened between two statuses."""
-    found = [_requested(before, after), _stalled(before, after), _replicated(before, after), _verified(before, after)]
-    found += [_blocked(before, after), _completed(before, after), _suspended(before, after)]
+    found = (look(before, after) for look in _IN_ORDER)
     return [notice for notice in found if notice]
+
+
+def invalid(message: str) -> Notice:
+    """Return the Event of a resource whose spec cannot be read."""
+    return Notice(WARNING, "InvalidSpec", message)
 
 
 def _requested(before: Status, after: Status) -> Notice | None:
@@ -93,3 +97,7 @@ def _condition(status: Status, kind: str) -> Condition | None:
 
 def _summary(status: Status) -> str:
     return status.replication.summary if status.replication else ""
+
+
+# as it happened: what allowed a request comes before it
+_IN_ORDER = (_suspended, _stalled, _replicated, _verified, _blocked, _requested, _completed)

@@ -1,0 +1,85 @@
+"""The operator's settings from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from imageferry.azure.credentials import CredentialKind
+from imageferry.migration.timing import Timing
+from imageferry.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start from an environment that says nothing."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"IMAGEFERRY_{name.upper()}", raising=False)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """The defaults suit a cluster in Azure."""
+    settings = Settings()
+
+    assert settings.cloud.endpoint == "https://management.azure.com"
+    assert settings.credential is CredentialKind.WORKLOAD_IDENTITY
+    assert settings.timing == Timing()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("ARM_ENDPOINT", "http://management.azure.com", id="arm-without-tls"),
+        pytest.param("AUTHORITY", "login.microsoftonline.com", id="authority-without-scheme"),
+        pytest.param("WORKERS", "0", id="no-worker"),
+        pytest.param("WORKERS", "65", id="too-many-workers"),
+        pytest.param("SETTLE_SECONDS", "-1", id="settled-before-it-began"),
+        pytest.param("SPEED", "0", id="standing-still"),
+        pytest.param("CREDENTIAL", "password", id="unknown-credential"),
+        pytest.param("LOG_FORMAT", "xml", id="unknown-format"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Before anything starts."""
+    monkeypatch.setenv(f"IMAGEFERRY_{name}", value)
+
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert name.casefold() in str(refused.value).casefold()
+
+
+def test_the_environment_says_where_azure_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Endpoint, audience, authority and CA, without a trailing slash."""
+    given = {"ARM_ENDPOINT": "https://arm/", "ARM_AUDIENCE": "https://aud/", "AUTHORITY": "https://login"}
+    for name, value in (given | {"CA_BUNDLE": str(tmp_path)}).items():
+        monkeypatch.setenv(f"IMAGEFERRY_{name}", value)
+    cloud = Settings().cloud
+
+    assert (cloud.endpoint, cloud.audience, cloud.ca_bundle) == ("https://arm", "https://aud", tmp_path)
+    assert cloud.credential.authority == "https://login"
+
+
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches the credential and no log."""
+    monkeypatch.setenv("IMAGEFERRY_CLIENT_SECRET", "hunter2")
+    settings = Settings()
+
+    assert "hunter2" not in repr(settings)
+    assert settings.cloud.credential.client_secret == "hunter2"
+
+
+def test_speed_shortens_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a simulator with a fast clock."""
+    monkeypatch.setenv("IMAGEFERRY_SPEED", "60")
+    monkeypatch.setenv("IMAGEFERRY_SETTLE_SECONDS", "120")
+    timing = Settings().timing
+
+    assert (timing.settle, timing.building) == (timedelta(seconds=2), timedelta(seconds=1))
+
+
+def test_strange_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes adds some of its own for every Service, with our prefix too."""
+    monkeypatch.setenv("IMAGEFERRY_SERVICE_HOST", "10.0.0.1")
+
+    assert Settings()
