@@ -108,11 +108,7 @@ def _restart_until(world: World, names: list[str]) -> None:
     def look() -> bool:
         if not world.operator.running:
             world.operator.start(wait=False)
-        phases = world.phases()
-        for name in [name for name in names if phases.get(name) == "Verifying"]:
-            if world.status(name)["phase"] == "Verifying" and not world.condition(name, "Verified"):
-                world.verify(name)
-        return all(phases.get(name) == "Completed" for name in names)
+        return world.verify_what_waits() == dict.fromkeys(names, "Completed")
 
     world.wait(look, what=f"{len(names)} migrations completed over all kills", within=KILLS_WITHIN)
 

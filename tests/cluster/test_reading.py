@@ -125,9 +125,6 @@ def test_a_resource_of_a_newer_release_is_read(lenient: World) -> None:
     assert lenient.get("newer")["spec"]["verification"] == NEWER_SPEC["verification"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a word of another release in the status is taken for a spec that cannot be read"
-)
 def test_a_phase_of_a_newer_release_is_written_over(lenient: World) -> None:
     """The phase is output: whatever stands there, the operator tells what it sees."""
     lenient.until_phase("newer-phase", "Verifying")
@@ -149,7 +146,6 @@ def test_a_spec_that_cannot_be_read_stalls_with_its_field(lenient: World, name: 
     assert status["observedGeneration"] == lenient.get(name)["metadata"]["generation"]
 
 
-@pytest.mark.xfail(strict=True, reason="InvalidSpec is the one stall that no Event tells of")
 def test_a_spec_that_cannot_be_read_is_an_event(lenient: World) -> None:
     """As every other stall is."""
     lenient.until_phase("broken-suspend", "Stalled")
@@ -157,13 +153,12 @@ def test_a_spec_that_cannot_be_read_is_an_event(lenient: World) -> None:
     assert events(lenient, "broken-suspend") == [("Warning", "InvalidSpec")]
 
 
-@pytest.mark.xfail(strict=True, reason="the look at siblings crashes on a spec or a source that is no object")
 def test_beside_broken_ones_a_good_one_goes_on(lenient: World) -> None:
     """Up to the deletion, for which all other migrations are looked at."""
     lenient.until_phase("good", "Verifying")
     lenient.verify("good")
 
-    lenient.until_phase("good", "Completed", within=10)
+    lenient.until_phase("good", "Completed")
 
 
 def test_a_corrected_spec_goes_on(lenient: World) -> None:
@@ -292,16 +287,14 @@ def events(world: World, name: str) -> list[tuple[str, str]]:
     return [(item["type"], item["reason"]) for item in items]
 
 
-@pytest.mark.xfail(strict=True, reason="the role imageferry-verifier lacks get on imagemigrations/status")
 def test_a_verifier_may_use_a_plain_patch(told: World, account: Path) -> None:
-    """`kubectl patch --subresource=status` reads the subresource before it writes; a spec in it changes nothing."""
-    patch = json.dumps({"spec": {"suspend": True}, "status": {"verification": {"evidence": "a ticket"}}})
-    words = ("patch", "imig", "late", "--subresource=status", "--type=merge", f"--patch={patch}")
-    done = told.kubectl(*words, kubeconfig=account, check=False)
+    """`kubectl patch --subresource=status` reads before it writes; what it carries of a spec changes nothing."""
+    veto = {"op": "add", "path": "/status/conditions/-", "value": {"type": "Verified", "status": "False"}}
+    patch = json.dumps([{"op": "add", "path": "/spec/suspend", "value": True}, veto])
+    told.kubectl("patch", "imig", "late", "--subresource=status", "--type=json", f"--patch={patch}", kubeconfig=account)
 
-    assert not done.returncode, done.stderr
     assert not told.get("late")["spec"]["suspend"]
-    assert told.status("late")["verification"]["evidence"] == "a ticket"
+    assert told.condition("late", "Verified")["status"] == "False"
 
 
 def test_a_verifier_verifies_and_can_do_nothing_else(told: World, account: Path) -> None:
@@ -335,7 +328,6 @@ def test_events_tell_transitions_once(told: World) -> None:
     assert sorted(events(told, "web")) == sorted(("Normal", reason) for reason in STEPS)
 
 
-@pytest.mark.xfail(strict=True, reason="of one write's Events the request comes first, before what allowed it")
 def test_events_are_in_the_order_of_what_happened(told: World) -> None:
     """Verified comes before the deletion that it allowed."""
     assert [reason for _, reason in events(told, "web")] == STEPS

@@ -5,7 +5,7 @@ would show in another's way.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +31,8 @@ ACTIONS = {DEFINE: "CreateDefinition", BUILD: "CreateVersion", DELETE: "DeleteIm
 THROTTLED = Answer(429, "TooManyRequests", headers={"Retry-After": "1"})
 BROKEN = Answer(500, "InternalServerError")
 DENIED = Answer(403, "AuthorizationFailed")
-DISBELIEF = 300.0
+DISBELIEF = 300.0 / 2
+"""Simulated seconds, counted from the announcement; how long before the request that is depends on the machine."""
 FIRST, MOST = 5.0, 300.0
 """The first and the longest pause after a passing fault, in simulated seconds."""
 
@@ -282,11 +283,13 @@ def tries(here: World, ends: dict[str, Json]) -> dict[str, list[Entry]]:
             here.until_phase(name, refused.after)
             begun[name] = len(requests(here, name, refused.operation))
         for name, refused in REFUSED.items():
-            here.wait(
-                lambda name=name, refused=refused: len(requests(here, name, refused.operation)) >= begun[name] + 3,
-                what=f"three tries of {name}",
-            )
+            seen = partial(requests, here, name, refused.operation)
+            here.wait(partial(_more, seen, begun[name] + 3), what=f"three tries of {name}")
     return {name: requests(here, name, refused.operation)[begun[name] :] for name, refused in REFUSED.items()}
+
+
+def _more(seen: Callable[[], list[Entry]], wanted: int) -> bool:
+    return len(seen()) >= wanted
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -295,6 +298,24 @@ def test_a_refused_mutation_is_not_tried_hotly(tries: dict[str, list[Entry]], na
     refused = [entry for entry in tries[name] if entry.status >= 400]
 
     assert min(gaps(refused)) > (UNDER_WAY * SPEED + REFUSED[name].gap) * 0.95
+
+
+def test_a_stall_lasts_while_it_is_tried_again(here: World, tries: dict[str, list[Entry]]) -> None:
+    """A try that is refused as before is no transition: Stalled stays, and no Event is repeated."""
+    name = "build-denied-slowly"
+    assert len(tries[name]) > 1
+    phases = [(entry.response or {})["status"].get("phase") for entry in here.writes(name)]
+    stalled = phases[phases.index("Stalled") :]
+    until_cured = stalled[: max(n for n, phase in enumerate(stalled) if phase == "Stalled") + 1]
+
+    assert set(until_cured) == {"Stalled"}
+    assert [reason for _, reason in events(here, name)].count("AuthorizationFailed") == 1
+
+
+def events(world: World, name: str) -> list[tuple[str, str]]:
+    """Return type and reason of a migration's Events."""
+    found = json.loads(world.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "-o=json").stdout)
+    return [(item["type"], item["reason"]) for item in found["items"]]
 
 
 def test_a_long_outage_of_puts_is_waited_out(here: World, ends: dict[str, Json]) -> None:
@@ -333,20 +354,24 @@ TOKEN_TROUBLES: dict[str, Answer | HtmlPage] = {
 }
 
 
+def said_of_error(status: Json) -> str:
+    """Return the message of the error that the status shows; empty when it shows none."""
+    return str(status.get("error", {}).get("message", ""))
+
+
 @pytest.mark.parametrize("kind", TOKEN_TROUBLES)
 def test_without_a_token_nothing_is_asked(here: World, ends: dict[str, Json], kind: str) -> None:
     """No token, no call: the status says that the credential is at fault, and it goes on once tokens come again."""
     del ends
     name = f"token-{kind}"
     here.azure.cloud.put_image(name, group="legacy")
-    with meanwhile(here, Fault("token", TOKEN_TROUBLES[kind])) as fault:
+    with meanwhile(here, Fault("token", TOKEN_TROUBLES[kind])):
         here.azure.tokens.expire()
         apply(here, name)
-        status = here.until(name, lambda status: status.get("error"), what="the error")
-        tried = here.azure.faults.fired(fault)
+        status = here.until(name, lambda status: "token for" in said_of_error(status), what="the error")
+        tried = [entry for entry in here.operator.entries("failed") if entry["migration"].endswith(f"/{name}")]
 
-    assert "token" in status["error"]["message"]
-    assert "credential" in status["error"]["message"]
-    assert tried < 30
+    assert "check the operator's credential settings" in said_of_error(status)
+    assert len(tried) < 30
     assert requests(here, name, "*.createOrUpdate") == []
     assert "error" not in here.until_phase(name, "Verifying")

@@ -22,6 +22,8 @@ from tests.manifests import Json, gallery_id, image_id
 SOURCE, DEFINITION, VERSION = "spec.source.managedImageId: ", "spec.definition.name: ", "spec.version.name: "
 FIRST_LOOK, LOOKS = 300.0, 3
 """Simulated seconds before a stalled migration is looked at again, and GETs that one look takes at most."""
+AFTER_A_BUILD = ("VersionFailed", "RegionFailed")
+"""Stalls that are not seen in the first look at all."""
 UNDER_WAY = 0.8
 """Seconds that a slow answer takes, as Resource Manager's do: the watch is faster than that."""
 ELSEWHERE = "00000000-0000-0000-0000-0000000000aa"
@@ -228,7 +230,8 @@ def stories(here: World) -> dict[str, Story]:
     mark = azure.ledger.mark()
     with suppress(AssertionError):
         here.wait(lambda: all(len(looks(here, name, since=mark)) > 1 for name in STALLS), what="two looks at each")
-    requests = {name: azure.ledger.entries(resource=f"/images/{name}", since=mark) for name in STALLS}
+    since = {name: mark if stall.reason in AFTER_A_BUILD else 0 for name, stall in STALLS.items()}
+    requests = {name: azure.ledger.entries(resource=f"/images/{name}", since=since[name]) for name in STALLS}
     for stall in STALLS.values():
         stall.cure(azure)
     wait_for_all(here, "Verifying")
@@ -357,6 +360,15 @@ def test_a_locked_image_is_tried_now_and_then(here: World) -> None:
 
     here.azure.faults.remove(fault)
     here.until_phase("held", "Completed")
+
+
+def test_a_lock_is_one_event_however_often_it_refuses(here: World) -> None:
+    """The deletion is blocked from the first refusal to the last; what lasts is no transition."""
+    words = ("--field-selector=involvedObject.name=held", "--output=json")
+    items = json.loads(here.kubectl("get", "events", *words).stdout)["items"]
+
+    assert here.azure.ledger.count("images.delete", effect="refused", resource="/images/held") > 1
+    assert [item["reason"] for item in items].count("DeletionBlocked") == 1
 
 
 def test_where_ready_means_complete_a_lock_stalls(here: World) -> None:

@@ -82,6 +82,15 @@ class World:
         message = self.condition(name, "Ready")["message"]
         return self.shell(message[message.index("echo ") :])
 
+    def verify_what_waits(self) -> dict[str, str]:
+        """Verify all that waits for it, with what their messages tell, in one go; return all phases by name."""
+        items = json.loads(self.kubectl("get", "imig", "--output=json").stdout)["items"]
+        waiting = [told for item in items if (told := _told(item.get("status", {})))]
+        if waiting:
+            words = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "--filename=-")
+            self.kubectl(*words, input="\n---\n".join(waiting))
+        return {item["metadata"]["name"]: item.get("status", {}).get("phase", "") for item in items}
+
     def shell(self, command: str, *, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command line as a user would paste it."""
         return subprocess.run(
@@ -152,3 +161,12 @@ class World:
     def only_progress(self, write: AuditEntry) -> bool:
         """Whether a write reported nothing but how far a replication is."""
         return bool(write.request) and set((write.request or {}).get("status", {})) == {"replication"}
+
+
+def _told(status: Json) -> str | None:
+    """Return what a waiting migration's message says is to be applied."""
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    if status.get("phase") != "Verifying" or "Verified" in conditions:
+        return None
+    message = str(conditions["Ready"]["message"])
+    return message[message.index("'") + 1 : message.rindex("'")]

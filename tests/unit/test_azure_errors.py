@@ -147,19 +147,28 @@ def test_every_exception_of_the_sdk_becomes_ours(
 @pytest.mark.parametrize(
     ("raised", "kind"),
     [
-        pytest.param(ClientAuthenticationError("x"), DeniedError, id="refused"),
-        pytest.param(ClientAuthenticationError("x", response=_answer(401)), DeniedError, id="refused-with-answer"),
-        pytest.param(HttpResponseError("x", response=_answer(503)), BackOffError, id="down"),
-        pytest.param(ServiceRequestError("x"), BackOffError, id="not-reached"),
+        pytest.param(ClientAuthenticationError("x"), DeniedError, id="no-answer-but-a-no"),
+        pytest.param(ClientAuthenticationError("x", response=_answer(400)), DeniedError, id="wrong-secret"),
+        pytest.param(ClientAuthenticationError("x", response=_answer(429)), BackOffError, id="throttled"),
+        pytest.param(ClientAuthenticationError("x", response=_answer(503)), BackOffError, id="unavailable"),
+        pytest.param(ServiceRequestError("refused"), BackOffError, id="not-reached"),
+        pytest.param(TimeoutError(), BackOffError, id="timeout"),
     ],
 )
 def test_without_a_token_nothing_was_sent(raised: Exception, kind: type[MigrationError]) -> None:
-    """Whatever the log-in says, it says nothing of Resource Manager, and Azure is as it was."""
+    """A failed log-in certainly had no effect; only a refusal is a matter of rights."""
     with pytest.raises(MigrationError) as caught, errors.logging_in():
         raise raised
 
     assert type(caught.value) is kind
     assert (caught.value.code, caught.value.definite) == ("AuthenticationFailed", True)
+    assert caught.value.__cause__ is raised
+
+
+def test_a_failed_log_in_keeps_its_own_sentence() -> None:
+    """Inside a call to ARM it is not taken for an answer of ARM's."""
+    with pytest.raises(DeniedError, match="credential settings"), errors.translated(), errors.logging_in():
+        raise ClientAuthenticationError("x")
 
 
 def test_what_is_not_azures_comes_through() -> None:

@@ -93,4 +93,4 @@ def test_one_that_cannot_be_read_blocks() -> None:
     """Nobody knows what it needs."""
     (sibling,) = _of({"version": {"name": "one"}}, build.receipt())
 
-    assert not (sibling.finished or sibling.replicated or sibling.verified)
+    assert (sibling.finished, sibling.replicated, sibling.verified) == (False, False, False)

@@ -21,20 +21,35 @@ VOID = _said("Verified", "Unknown", "ProofChanged", "say it again")
 
 TRANSITIONS = [
     pytest.param({}, STALLED, Notice("Warning", "SourceMissing", "there is no image"), id="stalled"),
-    pytest.param(_said("Stalled", "True", "Other"), STALLED, Notice("Warning", "SourceMissing", "there is no image"),
-                 id="stalled-for-another-reason"),
-    pytest.param(_said("Replicated", "False"), REPLICATED,
-                 Notice("Normal", "Replicated", "every wanted region is Completed (2/2)"), id="replicated"),
+    pytest.param(
+        _said("Stalled", "True", "Other"),
+        STALLED,
+        Notice("Warning", "SourceMissing", "there is no image"),
+        id="stalled-for-another-reason",
+    ),
+    pytest.param(
+        _said("Replicated", "False"),
+        REPLICATED,
+        Notice("Normal", "Replicated", "every wanted region is Completed (2/2)"),
+        id="replicated",
+    ),
     pytest.param({}, VERIFIED, Notice("Normal", "Verified", "verified for d"), id="verified"),
     pytest.param(_said("Verified", "True"), VOID, Notice("Warning", "ProofChanged", "say it again"), id="void"),
-    pytest.param(_said("verified", "True"), VOID, Notice("Warning", "ProofChanged", "say it again"), id="void-any-case"),
+    pytest.param(
+        _said("verified", "True"), VOID, Notice("Warning", "ProofChanged", "say it again"), id="void-any-case"
+    ),
     pytest.param({}, BLOCKED, Notice("Warning", "DeletionBlocked", "somebody uses it"), id="deletion-blocked"),
     pytest.param({}, DONE, Notice("Normal", "Completed", "the managed image was deleted"), id="completed"),
-    pytest.param({"phase": "Creating"}, {"phase": "Suspended"}, Notice("Normal", "Suspended", "spec.suspend changed"),
-                 id="suspended"),
-    pytest.param({"phase": "Suspended"}, {"phase": "Creating"}, Notice("Normal", "Resumed", "spec.suspend changed"),
-                 id="resumed"),
-]  # fmt: skip
+    pytest.param(
+        {"phase": "Creating"},
+        {"phase": "Suspended"},
+        Notice("Normal", "Suspended", "spec.suspend changed"),
+        id="suspended",
+    ),
+    pytest.param(
+        {"phase": "Suspended"}, {"phase": "Creating"}, Notice("Normal", "Resumed", "spec.suspend changed"), id="resumed"
+    ),
+]
 
 
 @pytest.mark.parametrize(("before", "after", "notice"), TRANSITIONS)

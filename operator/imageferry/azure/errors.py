@@ -23,6 +23,7 @@ GONE = frozenset({"ResourceNotFound", "ParentResourceNotFound", "NotFound", "Res
 """Codes of a 404 that say that the resource is not there; another 404 is an error."""
 
 BY_CODE: dict[str, type[MigrationError]] = {
+    "ExpiredAuthenticationToken": BackOffError,  # the next call logs in anew
     "AuthorizationFailed": DeniedError,
     "LinkedAuthorizationFailed": DeniedError,
     "RequestDisallowedByPolicy": AskUserError,

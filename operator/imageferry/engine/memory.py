@@ -5,6 +5,9 @@ from datetime import datetime
 
 from imageferry.migration.facts import Completion
 from imageferry.migration.failures import History
+from imageferry.migration.transitions import Notice
+
+PROGRESS = frozenset({"Replicated", "Verified", "ProofChanged", "Suspended", "Resumed", "Completed"})
 
 
 @dataclass(slots=True)
@@ -14,5 +17,17 @@ class Memory:
     completion: Completion | None = None
     history: History = field(default_factory=History)
     stalls: int = 0
+    refused: bool = False
+    """Whether the last mutation was refused: then it is announced again without touching what the status tells."""
+    told: set[Notice] = field(default_factory=set)
+    """Events since the last progress; none is repeated."""
     reported_at: datetime | None = None
     """When a status was last written, or first seen: progress alone is reported now and then."""
+
+    def news(self, notices: list[Notice]) -> list[Notice]:
+        """Return those that were not told since the last progress."""
+        fresh = [notice for notice in notices if notice not in self.told]
+        if any(notice.reason in PROGRESS for notice in fresh):
+            self.told = set()
+        self.told |= set(fresh)
+        return fresh

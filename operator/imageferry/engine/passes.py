@@ -117,18 +117,21 @@ class Passes:
             requested_at=self._clock(),
             attempt=step.attempt,
         )
-        await self._write(running, step.status.model_copy(update={"operation": operation}))
+        told = running.stored if running.memory.refused else step.status
+        await self._write(running, told.model_copy(update={"operation": operation}))
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:
             running.log.warning(
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
+            running.memory.refused = error.definite
             if error.definite:
                 running.retract()
             raise
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
+        running.memory.refused = False
         return Result(running.body, self._timing.soon / 3)
 
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
@@ -163,7 +166,7 @@ class Passes:
         running.body = await self._kubernetes.patch_status(running.body, patch)
         running.memory.reported_at = now
         running.log.info("status", phase=after.phase, changed=sorted(patch))
-        for notice in transitions.notices(before, after):
+        for notice in running.memory.news(transitions.notices(before, after)):
             await self._kubernetes.notify(running.body, notice)
         running.migration = parse(running.body)
         running.stored = running.migration.status

@@ -74,13 +74,14 @@ def _registry(engine: Engine) -> kopf.OperatorRegistry:
 
     # without PERMANENT a probe that raises is merely retried and never fails
     @kopf.on.probe(id="engine", errors=kopf.ErrorsMode.PERMANENT, registry=registry)
-    def probe(**_: Any) -> str:  # noqa: ANN401 - as above
+    async def probe(**_: Any) -> str:  # noqa: ANN401 - as above
         if trouble := engine.trouble():
             raise kopf.PermanentError(trouble)
         return "well"
 
+    # async, although it awaits nothing: kopf runs plain functions in threads, and the engine lives in this loop
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    def event(event: Mapping[str, Any], **_: Any) -> None:  # noqa: ANN401 - as above
+    async def event(event: Mapping[str, Any], **_: Any) -> None:  # noqa: ANN401 - as above
         engine.observe(event["type"], event["object"])
 
     return registry
