@@ -269,5 +269,19 @@ def test_grace_counts_from_when_the_operator_first_saw_the_verification() -> Non
     assert not isinstance(step, Act)
 
 
+def test_a_verification_cannot_be_older_than_its_absence() -> None:
+    """Seen unverified by this very process and then set with a past time, in every detail as we would write it."""
+    version = build.version()
+    seen = replace(build.completed(version), seen_unverified=True)
+    status = build.verified(version, at=NOW - timedelta(days=3))
+    step, _ = build.settle(build.migration(HOUR_OF_GRACE, status), build.facts(), build.context(completion=seen))
+
+    assert isinstance(step, Wait)
+    assert step.status.verification is not None
+    assert step.status.verification.at == NOW
+    assert step.completion is not None
+    assert step.completion.verified_since == NOW
+
+
 def _refusing(evaluation: Evaluation) -> list[str]:
     return [name for name, answer in evaluation.blocking.items() if answer is not DEFERRED]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imageferry.api.resource import ImageMigration
 from imageferry.api.spec import ReadyWhen
 from imageferry.api.status import Phase, Status
-from imageferry.migration import changes, verification
+from imageferry.migration import changes, siblings, verification
 from imageferry.migration.facts import MISSING, Facts, GalleryVersion, RegionReplication, Sibling
 from imageferry.migration.report import FALSE, REPLICATED, TRUE, Says, Standing, Summary, compose
 from imageferry.migration.steps import Act, Wait
@@ -309,6 +309,37 @@ def test_replicated_does_not_outlive_what_azure_shows(seen: Facts) -> None:
     status = build.wait(build.migration(status=REPLICATED_BEFORE), seen).status
 
     assert build.states(status)["Replicated"] != "True"
+
+
+GONE_WHILE_IT_WAITS = [
+    pytest.param({"definition": MISSING}, id="definition-is-requested"),
+    pytest.param({"definition": build.definition(provisioning_state="Updating")}, id="definition-is-busy"),
+    pytest.param({"image": build.image(provisioning_state="Updating")}, id="image-is-busy"),
+]
+
+
+@pytest.mark.parametrize("change", GONE_WHILE_IT_WAITS)
+def test_replicated_does_not_outlive_a_version_that_is_gone(change: Json) -> None:
+    """The pass that sees the 404 says so, also when it does not stall and does not build yet (promise 3)."""
+    step, _ = build.settle(build.migration(status=REPLICATED_BEFORE), build.facts(version=MISSING, **change))
+
+    assert build.states(step.status)["Replicated"] != "True"
+
+
+@pytest.mark.parametrize("change", GONE_WHILE_IT_WAITS)
+def test_a_sibling_whose_version_is_gone_keeps_the_image(change: Json) -> None:
+    """It has to build again from the same image, so NotShared holds the deletion back (promise 1)."""
+    status = build.verified(build.version())
+    status["conditions"] += REPLICATED_BEFORE["conditions"]
+    named: Json = {"name": "other", "uid": "22222222-2222-2222-2222-222222222222"}
+    before = build.migration(status=status, **named)
+    step, _ = build.settle(before, build.facts(version=MISSING, **change))
+    after = build.body(status=build.stored(before, step).status.wire(), **named)
+    subject, version = build.migration(status=build.verified(build.version())), build.version()
+    seen = build.facts(siblings=siblings.of(subject, [after]))
+    deleting, _ = build.settle(subject, seen, build.context(completion=build.completed(version)))
+
+    assert isinstance(deleting, Wait)
 
 
 def test_a_ready_that_outlasts_suspension_speaks_of_this_generation() -> None:

@@ -67,6 +67,7 @@ def version(body: Json) -> GalleryVersion:
         tags=_object(body, "tags"),
         target_regions=tuple(regions),
         publishing_profile=profile,
+        block_deletion_before_end_of_life=_object(properties, "safetyProfile").get("blockDeletionBeforeEndOfLife"),
         replication={short_name(each["region"]): _replication(each) for each in summary},
     )
 

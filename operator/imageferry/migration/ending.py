@@ -1,6 +1,6 @@
 """Every wanted region is Completed: say what there is to verify, and let the image go when every guard holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
@@ -54,8 +54,14 @@ def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
 def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
     fingerprint = identity.fingerprint(image)
     proof = identity.proof(fingerprint, version)
-    verified = verification.judge(case.migration.status, proof, now=case.now)
-    completion = _completion(case, version, fingerprint)
+    before = _completion(case, version, fingerprint)
+    not_before = before.verified_since or (case.now if before.seen_unverified else None)
+    verified = verification.judge(case.migration.status, proof, now=case.now, not_before=not_before)
+    completion = replace(
+        before,
+        seen_unverified=before.seen_unverified or not verified.current,
+        verified_since=not_before if verified.current else None,
+    )
     deletion_case = guards.DeletionCase(
         spec=case.migration.spec,
         image=image,

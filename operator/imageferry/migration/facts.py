@@ -113,6 +113,7 @@ class GalleryVersion:
     """As ARM gave them, but with short names."""
     publishing_profile: Mapping[str, Any] = field(default_factory=dict)
     """As ARM gave it."""
+    block_deletion_before_end_of_life: bool | None = None
     replication: Mapping[str, RegionReplication] = field(default_factory=dict)
     """By short name."""
 
@@ -166,3 +167,7 @@ class Completion:
     published_date: str
     fingerprint: str
     since: datetime
+    seen_unverified: bool = False
+    """Whether this process has seen it without a verification."""
+    verified_since: datetime | None = None
+    """When this process then first saw one that counts."""

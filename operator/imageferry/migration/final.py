@@ -60,6 +60,7 @@ def _wait(case: Case, receipt: Receipt) -> Wait:
     elif case.facts.version is MISSING:
         message = f"{version_id(case.migration)} is gone, and its source too; nothing can bring it back"
         says |= {kind: Says(FALSE, "Gone", message) for kind in (VERSION_READY, REPLICATED)}
+        fields = {"replication": None}
     summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
     deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt})
     fields |= {"deletion": deletion, "operation": None}

@@ -89,11 +89,11 @@ def add_regions(migration: ImageMigration, version: GalleryVersion) -> Action:
     added = [_region(region, spec) for region in regions.missing(spec, version)]
     profile = {key: value for key, value in version.publishing_profile.items() if key != "publishedDate"}
     profile["targetRegions"] = [*(dict(region) for region in version.target_regions), *added]
-    body = {
-        "location": version.location,
-        "tags": dict(version.tags),
-        "properties": {"publishingProfile": profile, "storageProfile": {}},
-    }
+    safety = {"allowDeletionOfReplicatedLocations": False}
+    if version.block_deletion_before_end_of_life is not None:
+        safety["blockDeletionBeforeEndOfLife"] = version.block_deletion_before_end_of_life
+    properties = {"publishingProfile": profile, "storageProfile": {}, "safetyProfile": safety}
+    body = {"location": version.location, "tags": dict(version.tags), "properties": properties}
     return Action(ActionName.ADD_REGIONS, version_id(migration), body)
 
 

@@ -5,6 +5,7 @@ be built, is the definition right. A version that was there before and has vanis
 built again within a budget; what was verified of the old one does not count for it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from imageferry.api.spec import ReplicationMode
@@ -14,6 +15,7 @@ from imageferry.api.status import (
     Outcome,
     Phase,
     SourceStatus,
+    Status,
     VersionStatus,
 )  # fmt: skip
 from imageferry.migration import definitions, identity, requests, verification
@@ -66,8 +68,7 @@ def source_status(image: ManagedImage) -> SourceStatus:
 
 
 def _disbelieve(case: Case, phase: Phase, reason: str, message: str) -> Wait:
-    status = compose(case.migration, Summary(phase, reason, message), now=case.now)
-    return Wait(status, case.timing.soon * 3)
+    return Wait(_status(case, Summary(phase, reason, message)), case.timing.soon * 3)
 
 
 def _without_image(case: Case) -> Step:
@@ -87,7 +88,7 @@ def _check_image(case: Case, image: ManagedImage) -> Step:
     if image.provisioning_state != SUCCEEDED:
         message = f"the image is {image.provisioning_state}; waiting until it is {SUCCEEDED}"
         summary = Summary(Phase.PENDING, "SourceNotSettled", message)
-        return Wait(compose(case.migration, summary, now=case.now, source=source), case.timing.soon * 3)
+        return Wait(_status(case, summary, source=source), case.timing.soon * 3)
     if finding := _unfit(case, image):
         reason, message = finding
         return _preflight_stall(case, reason, message, source=source)
@@ -139,10 +140,9 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
         )
         return _preflight_stall(case, "GalleryMissing", message, source=source_status(image))
     summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-    status = compose(
-        case.migration,
+    status = _status(
+        case,
         summary,
-        now=case.now,
         says={PREFLIGHT: _passed()},
         source=source_status(image),
         definition=DefinitionStatus(id=requests.definition_id(case.migration)),
@@ -159,7 +159,7 @@ def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefini
         return _definition_stall(case, "DefinitionFailed", finding, source=source_status(image))
     if definition.provisioning_state != SUCCEEDED:
         summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-        return Wait(compose(case.migration, summary, now=case.now), case.timing.soon)
+        return Wait(_status(case, summary), case.timing.soon)
     return _build(case, image, definition)
 
 
@@ -200,11 +200,9 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         )
         return stalled(case, "BuildBudgetExhausted", message, says=says | _not_built("BuildBudgetExhausted"), **common)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
-    says |= _not_built("Creating")
-    status = compose(
-        case.migration,
+    status = _status(
+        case,
         Summary(Phase.CREATING, "CreatingVersion", "the version is requested"),
-        now=case.now,
         says=says,
         verified=voided.condition,
         verification=voided.verification,
@@ -216,6 +214,11 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
     )
     action = requests.create_version(case.migration, image, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
+
+
+def _status(case: Case, summary: Summary, *, says: Mapping[str, Says] | None = None, **fields: Any) -> Status:  # noqa: ANN401 - as `compose`
+    """Compose a status that claims no version, whatever was said before: siblings trust what stands there."""
+    return compose(case.migration, summary, now=case.now, says=_not_built(summary.reason) | dict(says or {}), **fields)
 
 
 def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`

@@ -36,8 +36,8 @@ def spoken(status: Status) -> Condition | None:
     return None
 
 
-def judge(status: Status, proof: Proof, *, now: datetime) -> Verdict:
-    """Compare what was said with the proof as it is now."""
+def judge(status: Status, proof: Proof, *, now: datetime, not_before: datetime | None = None) -> Verdict:
+    """Compare what was said with the proof as it is now; `not_before` is when this process still saw nothing said."""
     said = spoken(status)
     if said is None:
         return Verdict(None, None, current=False, message="nobody has set the Verified condition")
@@ -48,11 +48,17 @@ def judge(status: Status, proof: Proof, *, now: datetime) -> Verdict:
     if bound != proof.digest:
         return voided(said, f"it vouched for {bound or 'no proof'}, and the proof is now {proof.digest}", now=now)
     given = status.verification or Verification()
-    # `at` is ours alone: one that came with a condition which we have not completed yet does not count
-    ours = said.last_transition_time is not None and given.method is not None
-    at = given.at if ours else None
-    kept = given.model_copy(update={"digest": bound, "at": at or now, "method": given.method or METHOD_CONDITION})
+    at = _first_seen(said, given, not_before) or now
+    kept = given.model_copy(update={"digest": bound, "at": at, "method": given.method or METHOD_CONDITION})
     return Verdict(_accepted(said, now=now), kept, current=True, message=f"verified for {bound}")
+
+
+def _first_seen(said: Condition, given: Verification, not_before: datetime | None) -> datetime | None:
+    """Return when we first saw it. `at` is ours: one that came along, or lies before what we know, does not count."""
+    ours = said.last_transition_time is not None and given.method is not None
+    if given.at is None or not ours:
+        return not_before
+    return max(given.at, not_before) if not_before else given.at
 
 
 def _accepted(said: Condition, *, now: datetime) -> Condition:
