@@ -15,7 +15,7 @@ from imageferry.api.status import ActionName, Verification
 from imageferry.migration import guards, identity, verification
 from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
 from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
-from imageferry.migration.steps import Act, Context
+from imageferry.migration.steps import Act, Context, Wait
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
 
