@@ -23,7 +23,8 @@ def main(words: list[str]) -> int:
     if not command:
         sys.stderr.write(USAGE)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         command()
     except ControlPlaneError as error:

@@ -109,7 +109,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="leave all running and print how to connect")
     keep = parser.parse_args(words).keep
     console = Console(soft_wrap=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     console.print(
         "==> This starts, on 127.0.0.1 alone and with all files in one temporary folder: etcd and kube-apiserver,\n"
         "    a simulated Azure, and the operator. Nothing else is touched, and all of it ends with the demo.",
