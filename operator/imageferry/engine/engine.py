@@ -42,6 +42,11 @@ class Engine:
         self._unheard = 0
         """Comparisons in a row that found news which the watch had not told; any event resets it."""
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Uids of the migrations that it knows."""
+        return self._intake.uids
+
     def observe(self, kind: str | None, body: Body) -> None:
         """Take an event of the watch: ADDED, MODIFIED, DELETED, or None for the watch's own first list."""
         self._unheard = 0

@@ -1,0 +1,116 @@
+"""The engine says of itself when it should be replaced, and ends in good order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from imageferry.azure import Azure, CloudConfig
+from imageferry.engine.engine import Engine
+from imageferry.engine.passes import Passes
+from imageferry.engine.ports import Body
+from imageferry.migration.timing import Timing
+from imageferry.migration.transitions import Notice
+from tests.unit import build
+
+OFTEN = replace(Timing(), compare=timedelta(milliseconds=5))
+BOUND = 10.0
+
+
+class Shelf:
+    """Kubernetes with nothing but a shelf of bodies; all of them are suspended, so that Azure is never asked."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Body] = []
+        self.patches = 0
+
+    def put(self, version: int) -> None:
+        """Have one migration, in a newer version."""
+        body = build.body({"suspend": True})
+        self.bodies = [{**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}]
+
+    def written(self, times: int) -> bool:
+        """Whether a status was written so often."""
+        return self.patches >= times
+
+    async def list(self) -> Sequence[Body]:
+        """Return all."""
+        return self.bodies
+
+    async def get(self, body: Body) -> Body:
+        """Return what was asked for."""
+        return body
+
+    async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
+        """Store the patch's status as it comes."""
+        self.patches += 1
+        return {**body, "status": {**body.get("status", {}), **patch}}
+
+    async def notify(self, body: Body, notice: Notice) -> None:
+        """Forget it."""
+
+
+@asynccontextmanager
+async def _engine(shelf: Shelf, timing: Timing = OFTEN) -> AsyncIterator[Engine]:
+    passes = Passes(
+        Azure(CloudConfig()), shelf, cluster="here", timing=timing, clock=lambda: datetime(2026, 5, 1, tzinfo=UTC)
+    )
+    engine = Engine(shelf, passes, timing=timing, workers=2)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop(BOUND)
+
+
+async def _until(look: Callable[[], object]) -> None:
+    async with asyncio.timeout(BOUND):
+        while not look():  # noqa: ASYNC110 - what is awaited is state of ours, which fires no event
+            await asyncio.sleep(0)
+
+
+async def test_an_engine_at_work_is_well() -> None:
+    """It has read all migrations and its workers wait."""
+    shelf = Shelf()
+    shelf.put(1)
+    async with _engine(shelf) as engine:
+        await _until(lambda: shelf.patches)
+        assert engine.trouble() is None
+
+
+async def test_a_dead_worker_is_trouble() -> None:
+    """A worker that has ended does not come back by itself."""
+    async with _engine(Shelf()) as engine:
+        next(task for task in asyncio.all_tasks() if task.get_name() == "worker-1").cancel()
+        await _until(lambda: "ended: worker-1" in (engine.trouble() or ""))
+
+
+async def test_a_watch_that_tells_nothing_is_trouble() -> None:
+    """News that only comparisons find, again and again, and no event: the watch is deaf."""
+    shelf = Shelf()
+    async with _engine(shelf) as engine:
+        for version in (1, 2, 3):
+            shelf.put(version)
+            await _until(partial(shelf.written, version))
+        await _until(lambda: "the watch is deaf" in (engine.trouble() or ""))
+        engine.observe("MODIFIED", shelf.bodies[0])
+        assert engine.trouble() is None
+
+
+async def test_a_migration_that_vanished_unheard_is_forgotten() -> None:
+    """Kopf tells nothing of what was deleted while its watch was down; a comparison does."""
+    shelf = Shelf()
+    shelf.put(1)
+    async with _engine(shelf) as engine:
+        shelf.bodies = []
+        await _until(lambda: not engine.known)
+
+
+async def test_a_stopped_engine_is_in_no_trouble() -> None:
+    """Its workers have ended because they were told to."""
+    async with _engine(Shelf()) as engine:
+        pass
+    assert engine.trouble() is None
