@@ -67,6 +67,9 @@ class Passes:
             return await self._carry_out(running)
         except MigrationError as error:
             return await self._fail(running, error)
+        finally:  # at the end: nothing may come between an announcement and its mutation
+            for notice in running.news:
+                await self._kubernetes.notify(running.body, notice)
 
     async def _carry_out(self, running: "_Running") -> Result:
         facts = Facts()
@@ -166,8 +169,7 @@ class Passes:
         running.body = await self._kubernetes.patch_status(running.body, patch)
         running.memory.reported_at = now
         running.log.info("status", phase=after.phase, changed=sorted(patch))
-        for notice in running.memory.news(transitions.notices(before, after)):
-            await self._kubernetes.notify(running.body, notice)
+        running.news += running.memory.news(transitions.notices(before, after))
         running.migration = parse(running.body)
         running.stored = running.migration.status
 
@@ -186,6 +188,7 @@ class _Running:
         self.migration = migration
         self.stored = migration.status
         self.memory = memory
+        self.news: list[transitions.Notice] = []
         self.log = log.bind(migration=migration.key, phase=migration.status.phase)
 
     def retract(self) -> None:

@@ -1,7 +1,6 @@
 """What the engine needs of the world, said by the engine; `azure/` and `kube/` fit these shapes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
@@ -60,10 +59,3 @@ class KubernetesApi(Protocol):
 
     async def notify(self, body: Body, notice: Notice) -> None:
         """Write a Kubernetes Event; never raises, since nothing depends on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this operator is: the cluster's id goes into the tags of what it builds."""
-
-    cluster: str
