@@ -13,7 +13,7 @@ from imageferry.migration.report import (
     Says,
     Summary,
     compose,
-)  # fmt: skip
+)
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import version_fields, version_says
 from imageferry.migration.unbuilt import definition_says, definition_status, source_status

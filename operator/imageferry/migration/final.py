@@ -14,7 +14,7 @@ from imageferry.migration.report import (
     Says,
     Summary,
     compose,
-)  # fmt: skip
+)
 from imageferry.migration.requests import version_id
 from imageferry.migration.steps import Case, Look, Step, Wait
 from imageferry.migration.tracking import version_fields, version_says

@@ -17,7 +17,7 @@ from imageferry.api.status import (
     SourceStatus,
     Status,
     VersionStatus,
-)  # fmt: skip
+)
 from imageferry.migration import definitions, identity, requests, verification
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
@@ -31,7 +31,7 @@ from imageferry.migration.report import (
     Says,
     Summary,
     compose,
-)  # fmt: skip
+)
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 
