@@ -37,7 +37,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 def crd(control_plane: ControlPlane) -> Path:
     """Apply our CRDs and wait until they are served; gives their folder."""
     control_plane.kubectl("apply", f"--kustomize={CRDS}")
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--kustomize={CRDS}")
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/imagemigrations.imageferry.dev")
     return CRDS
 
 
