@@ -17,7 +17,7 @@ from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
 from tests.controlplane.progress import Progress
 
 ROOT = Path(__file__).parents[1]
-CRDS, DEPLOY = ROOT / "crds", ROOT / "deploy"
+CRD, DEPLOY = ROOT / "crds" / "imagemigrations.imageferry.dev.yaml", ROOT / "deploy"
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +35,10 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def crd(control_plane: ControlPlane) -> Path:
-    """Apply our CRDs and wait until they are served; gives their folder."""
-    control_plane.kubectl("apply", f"--kustomize={CRDS}")
+    """Apply our CRD and wait until it is served; gives its file."""
+    control_plane.kubectl("apply", f"--filename={CRD}")
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/imagemigrations.imageferry.dev")
-    return CRDS
+    return CRD
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ MUTATIONS = [(f"{kind}.{verb}", 1) for kind, verb in (
 )]  # fmt: skip
 WHEN = ("before", "after")
 WRITES = 7
+SURE_WRITES = 5
+"""A migration that is restarted late finds its version built already and has less to tell."""
 KILLS_WITHIN = 500.0
 
 
@@ -97,7 +99,7 @@ def test_killed_around_every_status_write(world: World) -> None:
         world.apply(manifests.migration(name))
     with StatusWrites(world.plane, namespace=world.namespace, user=OPERATOR_USER, decide=decide):
         _restart_until(world, sorted(wanted))
-    assert fired == wanted.keys()
+    assert fired >= {name for name, (nth, _) in wanted.items() if nth <= SURE_WRITES}
     _assert_once_each(world, sorted(wanted))
 
 

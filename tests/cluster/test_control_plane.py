@@ -129,7 +129,7 @@ def test_the_audit_log_holds_what_was_written_to_a_status(
     """A status write by a service account shows the account, `imagemigrations/status` and the body."""
     account = _service_account(control_plane, namespace)
     _grant(kubectl, namespace, "--verb=get,patch", "--resource=imagemigrations,imagemigrations/status")
-    patch = '--patch={"status":{"phase":"Checking"}}'
+    patch = '--patch={"status":{"phase":"Defining"}}'
     wanted = ("patch", "imig", migration, "--subresource=status", "--type=merge", patch, f"--namespace={namespace}")
     begun = datetime.now(UTC)
 
@@ -139,7 +139,7 @@ def test_the_audit_log_holds_what_was_written_to_a_status(
         lambda: _only(control_plane.audit(begun), namespace, "imagemigrations/status"), what="the status write"
     )
     assert (entry.verb, entry.user) == ("patch", f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}")
-    assert entry.request == {"status": {"phase": "Checking"}}
+    assert entry.request == {"status": {"phase": "Defining"}}
 
 
 def test_the_api_server_restarts_at_the_same_address_with_its_data(
@@ -311,7 +311,7 @@ def migration(crd: Path, kubectl: Kubectl) -> str:
             "version": {"name": "1.0.0"},
         },
     }
-    assert crd.is_dir()
+    assert crd.is_file()
     kubectl("create", "--filename=-", input=json.dumps(wanted))
     return "web-2019"
 
