@@ -27,8 +27,6 @@ from imageferry.migration.timing import Timing
 
 log = structlog.get_logger()
 
-NOW = timedelta()
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
