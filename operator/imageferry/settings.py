@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from imageferry.azure.cloud import CloudConfig
 from imageferry.azure.credentials import CredentialConfig, CredentialKind
 from imageferry.logs import LogFormat
+from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
 
 
@@ -37,6 +38,13 @@ class Settings(BaseSettings):
     workers: int = Field(8, ge=1, le=64, description="Passes at the same time.")
     settle_seconds: float = Field(
         600, ge=0, description="How long every region stays Completed, seen by this process, before a deletion."
+    )
+    deletion_enabled: bool = Field(default=True, description="false: no managed image is deleted, whatever else holds.")
+    deletion_max_per_hour: int = Field(
+        60, ge=0, le=100_000, description="Managed images deleted within any hour at most, over all migrations."
+    )
+    compare_seconds: float = Field(
+        600, gt=0, description="Between comparisons of what the watch told with a list of all migrations."
     )
     speed: float = Field(
         1.0, gt=0, description="Divides every wait; above 1 only against a simulator with a fast clock."
@@ -71,4 +79,10 @@ class Settings(BaseSettings):
     @property
     def timing(self) -> Timing:
         """All waits."""
-        return Timing(settle=timedelta(seconds=self.settle_seconds)).scaled(self.speed)
+        settle, compare = timedelta(seconds=self.settle_seconds), timedelta(seconds=self.compare_seconds)
+        return Timing(settle=settle, compare=compare).scaled(self.speed)
+
+    @property
+    def brake(self) -> Brake:
+        """The global brake on deletions."""
+        return Brake(enabled=self.deletion_enabled, most=self.deletion_max_per_hour)

@@ -67,7 +67,7 @@ def test_a_deletion_that_became_due_is_not_sent(
     world.azure.cloud.put_image("last", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("last"))
-    world.until_phase("last", "Verifying")
+    world.until_phase("last", "AwaitingVerification")
     world.verify("last")
     world.until("last", lambda s: s["phase"] == "Deleting", what="verified, waiting to settle")
     proxy.cut(only_established=True)

@@ -26,11 +26,11 @@ def test_an_image_replaced_after_the_build_is_not_deleted(world: World) -> None:
     world.azure.cloud.put_image("swap", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("swap"))
-    world.until_phase("swap", "Verifying")
+    world.until_phase("swap", "AwaitingVerification")
     world.kubectl("delete", "imig", "swap")
     world.azure.cloud.put(image_id("swap"), other_disk("swap"))
     world.apply(manifests.migration("swap"))
-    world.until_phase("swap", "Verifying")
+    world.until_phase("swap", "AwaitingVerification")
     world.verify("swap")
     status = world.until("swap", lambda s: s.get("verification") and s.get("deletion"), what="the blocked deletion")
     assert "VersionBuiltFromSource" in blocking(status)
@@ -43,7 +43,7 @@ def test_an_image_replaced_while_a_person_looks_voids_the_verification(world: Wo
     world.azure.cloud.put_image("late", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("late"))
-    world.until_phase("late", "Verifying")
+    world.until_phase("late", "AwaitingVerification")
     world.operator.kill()
     world.azure.cloud.put(image_id("late"), other_disk("late"))
     world.verify("late")
@@ -57,7 +57,7 @@ def test_a_condition_set_while_the_version_was_rebuilt_does_not_count(world: Wor
     world.azure.cloud.put_image("rebuilt", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("rebuilt"))
-    before = world.until_phase("rebuilt", "Verifying")["proof"]
+    before = world.until_phase("rebuilt", "AwaitingVerification")["proof"]
     world.operator.kill()
     plain = {"conditions": [{"type": "Verified", "status": "True"}]}
     world.server_side_status("rebuilt", plain)
@@ -81,7 +81,7 @@ def test_a_condition_set_before_there_was_a_proof_does_not_count(world: World) -
     world.apply(manifests.migration("early"))
     world.server_side_status("early", {"conditions": [{"type": "verified", "status": "True"}]})
     world.operator.start()
-    world.until_phase("early", "Verifying")
+    world.until_phase("early", "AwaitingVerification")
     assert reason(world.status("early"), "Verified") == "ProofChanged"
     assert world.azure.ledger.count(DELETE) == 0
 
@@ -92,7 +92,7 @@ def test_a_status_forged_to_look_ready_deletes_nothing(world: World) -> None:
     world.apply(manifests.migration("forged"))
     world.patch_status("forged", forged("forged"))
     world.operator.start()
-    world.until_phase("forged", "Verifying")
+    world.until_phase("forged", "AwaitingVerification")
     assert reason(world.status("forged"), "Verified") == "ProofChanged"
     assert world.azure.ledger.count(DELETE) == 0
     assert world.azure.ledger.count("galleryImageVersions.createOrUpdate") == 1

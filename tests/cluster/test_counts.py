@@ -14,7 +14,7 @@ def test_one_region_costs_three_mutations_and_eight_writes(world: World) -> None
     world.azure.cloud.put_image("cheap", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("cheap"))
-    world.until_phase("cheap", "Verifying")
+    world.until_phase("cheap", "AwaitingVerification")
     world.verify("cheap")
     world.until_phase("cheap", "Completed")
     assert len(world.azure.ledger.mutations()) <= MOST_MUTATIONS
@@ -30,7 +30,7 @@ def test_a_restart_with_all_complete_writes_nothing(world: World) -> None:
         world.azure.cloud.put_image(name, group="legacy")
         world.apply(manifests.migration(name))
     for name in names:
-        world.until_phase(name, "Verifying")
+        world.until_phase(name, "AwaitingVerification")
         world.verify(name)
     for name in names:
         world.until_phase(name, "Completed")
@@ -51,7 +51,7 @@ def test_a_restart_while_a_person_is_awaited_writes_nothing(world: World) -> Non
     world.azure.cloud.put_image("awaited", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("awaited"))
-    world.until_phase("awaited", "Verifying")
+    world.until_phase("awaited", "AwaitingVerification")
     before = world.get("awaited")["metadata"]["resourceVersion"]
     world.operator.stop()
     mark = world.azure.ledger.mark()
@@ -66,7 +66,7 @@ def test_a_finished_migration_applied_to_an_empty_cluster_is_completed_without_a
     world.azure.cloud.put_image("moved", group="legacy")
     world.operator.start()
     world.apply(manifests.migration("moved"))
-    world.until_phase("moved", "Verifying")
+    world.until_phase("moved", "AwaitingVerification")
     world.verify("moved")
     world.until_phase("moved", "Completed")
     world.kubectl("delete", "imig", "moved")
@@ -85,7 +85,7 @@ def test_an_existing_definition_and_version_are_adopted(world: World) -> None:
     cloud.put_version("1.0.0", definition=definition, source=image)
     world.operator.start()
     world.apply(manifests.migration("there", sourceDeletion={"policy": "Retain"}))
-    status = world.until_phase("there", "Verifying")
+    status = world.until_phase("there", "AwaitingVerification")
     assert (status["definition"]["outcome"], status["version"]["outcome"]) == ("Adopted", "Adopted")
     world.verify("there")
     world.until_phase("there", "Completed")

@@ -31,5 +31,5 @@ def test_it_ends_in_good_order_when_told_to(world: World) -> None:
     world.operator.stop()
     assert world.operator.entries("stopped")
     world.operator.start()
-    world.until_phase("going", "Verifying")
+    world.until_phase("going", "AwaitingVerification")
     assert world.azure.ledger.count("galleryImageVersions.createOrUpdate", effect="created") == 1

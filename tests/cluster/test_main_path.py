@@ -9,7 +9,7 @@ def test_an_image_goes_from_apply_to_deleted(world: World) -> None:
     world.azure.cloud.put_image("web", group="legacy", os_type="Windows", hyper_v_generation="V1", data_disks=(64,))
     world.operator.start()
     world.apply(manifests.migration("web", regions=["westeurope", "northeurope"]))
-    status = world.until_phase("web", "Verifying")
+    status = world.until_phase("web", "AwaitingVerification")
     assert status["replication"]["summary"] == "2/2"
     world.verify("web")
     status = world.until_phase("web", "Completed")

@@ -23,15 +23,12 @@ CRD = "imagemigrations.imageferry.dev"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 NEWER_SPEC: Json = {
-    "mode": "Migrate",
-    "gallery": {"create": {"location": "westeurope"}},
-    "definition": {"eula": "https://contoso.example/eula"},
-    "version": {"latest": "Join", "targetRegions": [{"name": "westeurope", "encryption": {"osDiskImage": {}}}]},
+    "version": {"targetRegions": [{"name": "westeurope", "additionalReplicaSets": [{"regionalReplicaCount": 1}]}]},
     "verification": {"approval": "Required"},
 }
 NEWER_STATUS: Json = {
-    "plan": [{"action": "CreateVersion"}],
-    "lastHandledReconcileAt": "2026-01-01",
+    "health": "Good",
+    "history": [{"at": "2026-01-01"}],
     "replication": {"summary": "0/1", "regions": [{"name": "westeurope", "state": "Pending", "repairs": 1}]},
 }
 
@@ -117,17 +114,16 @@ def conditions(status: Json) -> dict[str, Json]:
 
 def test_a_resource_of_a_newer_release_is_read(lenient: World) -> None:
     """Fields that this release does not know are ignored, and stay as they are."""
-    status = lenient.until_phase("newer", "Verifying")
+    status = lenient.until_phase("newer", "AwaitingVerification")
 
-    assert {name: status[name] for name in ("plan", "lastHandledReconcileAt")} == {
-        name: NEWER_STATUS[name] for name in ("plan", "lastHandledReconcileAt")
-    }
+    kept = {name: NEWER_STATUS[name] for name in ("health", "history")}
+    assert {name: status[name] for name in kept} == kept
     assert lenient.get("newer")["spec"]["verification"] == NEWER_SPEC["verification"]
 
 
 def test_a_phase_of_a_newer_release_is_written_over(lenient: World) -> None:
     """The phase is output: whatever stands there, the operator tells what it sees."""
-    lenient.until_phase("newer-phase", "Verifying")
+    lenient.until_phase("newer-phase", "AwaitingVerification")
 
     stored = [(entry.response or {}).get("status", {}).get("phase") for entry in lenient.writes("newer-phase")]
     assert "Stalled" not in stored
@@ -155,7 +151,7 @@ def test_a_spec_that_cannot_be_read_is_an_event(lenient: World) -> None:
 
 def test_beside_broken_ones_a_good_one_goes_on(lenient: World) -> None:
     """Up to the deletion, for which all other migrations are looked at."""
-    lenient.until_phase("good", "Verifying")
+    lenient.until_phase("good", "AwaitingVerification")
     lenient.verify("good")
 
     lenient.until_phase("good", "Completed")
@@ -167,7 +163,7 @@ def test_a_corrected_spec_goes_on(lenient: World) -> None:
     lenient.azure.cloud.put_image("broken-version", group="legacy")
     lenient.kubectl("replace", "--filename=-", input=manifests.text(manifests.migration("broken-version")))
 
-    status = lenient.until_phase("broken-version", "Verifying")
+    status = lenient.until_phase("broken-version", "AwaitingVerification")
     assert {"Stalled", "Reconciling"}.isdisjoint(conditions(status))
 
 
@@ -175,7 +171,7 @@ def test_broken_ones_are_marked_once(lenient: World) -> None:
     """The mark is not written again while nothing changes."""
     name = "broken-mode"
     lenient.until_phase(name, "Stalled")
-    lenient.until_phase("newer", "Verifying")
+    lenient.until_phase("newer", "AwaitingVerification")
 
     assert len(lenient.writes(name)) == 1
 
@@ -195,7 +191,7 @@ def told(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
         )
         world.azure.cloud.put_image("late", group="legacy")
         for name in ("web", "late"):
-            world.until_phase(name, "Verifying")
+            world.until_phase(name, "AwaitingVerification")
         yield world
 
 
@@ -211,9 +207,9 @@ def test_get_shows_where_it_stands(told: World) -> None:
     """Phase, regions, progress, verification and the source's fate fit one line."""
     row = table(told)["web"]
 
-    assert list(row) == ["NAME", "PHASE", "REGIONS", "PROGRESS", "VERIFIED", "SOURCE", "AGE"]
+    assert list(row) == ["NAME", "PHASE", "REGIONS", "PROGRESS", "VERIFIED", "SOURCE", "AGE", "WHY"]
     assert (row["PHASE"], row["REGIONS"], row["PROGRESS"], row["SOURCE"]) == (
-        "Verifying",
+        "AwaitingVerification",
         "2/2",
         "100",
         "AwaitingVerification",
@@ -321,7 +317,7 @@ STEPS = ["DefinitionRequested", "VersionRequested", "Replicated", "Verified", "S
 
 def test_events_tell_transitions_once(told: World) -> None:
     """One for each step of a whole migration."""
-    if told.status("web")["phase"] == "Verifying":
+    if told.status("web")["phase"] == "AwaitingVerification":
         told.verify("web")
     told.until_phase("web", "Completed")
 

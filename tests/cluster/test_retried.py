@@ -100,7 +100,7 @@ def ends(here: World) -> dict[str, Json]:
             fault = Fault(trouble.operation, trouble.does, resource=f"/images/{name}", times=trouble.times)
             here.azure.faults.add(fault)
     apply(here, *TROUBLES)
-    wait_for_all(here, "Verifying")
+    wait_for_all(here, "AwaitingVerification")
     verify_all(here)
     wait_for_all(here, "Completed")
     return statuses(here)
@@ -245,7 +245,7 @@ def test_a_role_that_never_comes_stalls(here: World, ends: dict[str, Json]) -> N
     assert (tries[-1].time - tries[0].time).total_seconds() > 600 * 0.9
 
     here.azure.faults.remove(fault)
-    here.until_phase("forbidden", "Verifying")
+    here.until_phase("forbidden", "AwaitingVerification")
     assert here.azure.ledger.count(BUILD, effect="created", resource="/images/forbidden/") == 1
 
 
@@ -325,8 +325,10 @@ def test_a_long_outage_of_puts_is_waited_out(here: World, ends: dict[str, Json])
     here.azure.faults.add(Fault(BUILD, HtmlPage(503), resource="/images/outage/", times=4))
     apply(here, "outage")
 
-    status = here.until("outage", lambda status: status.get("phase") in ("Verifying", "Stalled"), what="its end")
-    assert status["phase"] == "Verifying", conditions(status).get("Stalled")
+    status = here.until(
+        "outage", lambda status: status.get("phase") in ("AwaitingVerification", "Stalled"), what="its end"
+    )
+    assert status["phase"] == "AwaitingVerification", conditions(status).get("Stalled")
 
 
 def test_expired_tokens_are_replaced(here: World, ends: dict[str, Json]) -> None:
@@ -337,7 +339,7 @@ def test_expired_tokens_are_replaced(here: World, ends: dict[str, Json]) -> None
     here.azure.tokens.expire()
     apply(here, "expired")
 
-    status = here.until_phase("expired", "Verifying")
+    status = here.until_phase("expired", "AwaitingVerification")
     assert "error" not in status
     assert issued < here.azure.tokens.issued <= issued + 3
     assert here.azure.ledger.count(BUILD, effect="created", resource="/images/expired/") == 1
@@ -374,4 +376,4 @@ def test_without_a_token_nothing_is_asked(here: World, ends: dict[str, Json], ki
     assert "check the operator's credential settings" in said_of_error(status)
     assert len(tried) < 30
     assert requests(here, name, "*.createOrUpdate") == []
-    assert "error" not in here.until_phase(name, "Verifying")
+    assert "error" not in here.until_phase(name, "AwaitingVerification")

@@ -12,7 +12,7 @@ def test_a_put_whose_answer_was_cut_is_not_sent_again(world: World) -> None:
     world.azure.faults.add(Fault("images.delete", Reset("after"), times=1))
     world.operator.start()
     world.apply(manifests.migration("cut"))
-    world.until_phase("cut", "Verifying")
+    world.until_phase("cut", "AwaitingVerification")
     world.verify("cut")
     world.until_phase("cut", "Completed")
     assert world.azure.ledger.count("galleryImageVersions.createOrUpdate") == 1

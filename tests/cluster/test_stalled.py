@@ -234,7 +234,7 @@ def stories(here: World) -> dict[str, Story]:
     requests = {name: azure.ledger.entries(resource=f"/images/{name}", since=since[name]) for name in STALLS}
     for stall in STALLS.values():
         stall.cure(azure)
-    wait_for_all(here, "Verifying")
+    wait_for_all(here, "AwaitingVerification")
     ended = statuses(here)
     return {name: Story(stalled[name], requests[name], ended[name]) for name in STALLS}
 
@@ -293,7 +293,7 @@ def test_a_cure_in_azure_alone_lets_it_go_on(stories: dict[str, Story], name: st
     """The next look sees the cure; nobody has to touch the resource."""
     status = stories[name].ended
 
-    assert status["phase"] == "Verifying"
+    assert status["phase"] == "AwaitingVerification"
     said = conditions(status)
     assert (said["Ready"]["status"], said["Replicated"]["status"]) == ("True", "True")
     assert {"Stalled", "Reconciling"}.isdisjoint(said)
@@ -320,7 +320,7 @@ def test_a_locked_image_blocks_its_deletion_and_nothing_else(here: World) -> Non
     """Ready stays True and nothing is Stalled; the deletion goes through once the lock is gone."""
     fault = lock(here, "locked")
     here.apply(manifests.migration("locked"))
-    here.until_phase("locked", "Verifying")
+    here.until_phase("locked", "AwaitingVerification")
     here.verify("locked")
 
     def is_blocked(status: Json) -> bool:
@@ -345,7 +345,7 @@ def test_a_locked_image_is_tried_now_and_then(here: World) -> None:
     fault = lock(here, "held")
     here.azure.faults.add(Fault("images.delete", Slow(UNDER_WAY), resource="/images/held"))
     here.apply(manifests.migration("held"))
-    here.until_phase("held", "Verifying")
+    here.until_phase("held", "AwaitingVerification")
     here.verify("held")
 
     def tried() -> list[Entry]:
@@ -375,7 +375,7 @@ def test_where_ready_means_complete_a_lock_stalls(here: World) -> None:
     """With readyWhen Complete the lock is what holds the resource up, and Stalled says so."""
     fault = lock(here, "awaited")
     here.apply(manifests.migration("awaited", readyWhen="Complete"))
-    here.until_phase("awaited", "Verifying")
+    here.until_phase("awaited", "AwaitingVerification")
     here.verify("awaited")
 
     status = here.until_phase("awaited", "Stalled")

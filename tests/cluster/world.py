@@ -166,7 +166,7 @@ class World:
 def _told(status: Json) -> str | None:
     """Return what a waiting migration's message says is to be applied."""
     conditions = {each["type"]: each for each in status.get("conditions", [])}
-    if status.get("phase") != "Verifying" or "Verified" in conditions:
+    if status.get("phase") != "AwaitingVerification" or "Verified" in conditions:
         return None
     message = str(conditions["Ready"]["message"])
     return message[message.index("'") + 1 : message.rindex("'")]

@@ -48,7 +48,7 @@ class Story:
             f"A user applies three migrations:  kubectl apply -k deploy/examples   (1 s here is {SPEED:.0f} s there)"
         )
         self._stage.plane.kubectl("apply", f"--kustomize={ROOT / 'deploy' / 'examples'}")
-        self._watch(lambda m: _phase(m) == "Verifying", "every region Completed, waiting for a person")
+        self._watch(lambda m: _phase(m) == "AwaitingVerification", "every region Completed, waiting for a person")
         self._kubectl("get", "imig")
         self._verify()
         self._watch(lambda m: _phase(m) == "Completed", "completed")

@@ -120,6 +120,7 @@ def definition(**changes: Any) -> GalleryDefinition:
         security_type="Standard",
         architecture="x64",
         identifier=("platform", "web", "default"),
+        location="northeurope",
     )
     return replace(given, **changes)
 
@@ -194,7 +195,12 @@ def verified(seen: GalleryVersion, *, source: ManagedImage | None = None, at: da
 
 def announced(action: ActionName, *, age: timedelta = timedelta(), attempt: int = 1) -> Json:
     """Return a status with a mutation that was announced `age` ago."""
-    resources = {ActionName.CREATE_DEFINITION: DEFINITION_ID, ActionName.DELETE_IMAGE: IMAGE_ID}
+    resources = {
+        ActionName.CREATE_GALLERY: GALLERY_ID,
+        ActionName.CREATE_DEFINITION: DEFINITION_ID,
+        ActionName.UPDATE_DEFINITION: DEFINITION_ID,
+        ActionName.DELETE_IMAGE: IMAGE_ID,
+    }
     operation = {
         "id": "announced",
         "action": action.value,
@@ -212,14 +218,20 @@ def receipt(outcome: str = "Deleted") -> Json:
 
 def settle(subject: ImageMigration, seen: Facts, given: Context | None = None) -> tuple[Act | Wait, list[What]]:
     """Answer every look from `seen` until another step comes; returns it, and what was looked at."""
-    known, looked = Facts(), list[What]()
-    while isinstance(step := decide(subject, known, given or context()), Look):
+    known, looked, given = Facts(), list[What](), _since(subject, given or context())
+    while isinstance(step := decide(subject, known, given), Look):
         answer = getattr(seen, step.what.value)
         if answer is UNSEEN or step.what in looked:
             raise AssertionError(f"asked for {step.what} after {looked}")
         looked.append(step.what)
         known = known.plus(step.what, answer)
     return step, looked
+
+
+def _since(subject: ImageMigration, given: Context) -> Context:
+    """Return the context of a process that has known the open announcement from its beginning."""
+    operation = subject.status.operation
+    return replace(given, operation_since=given.operation_since or (operation.requested_at if operation else None))
 
 
 def act(subject: ImageMigration, seen: Facts, given: Context | None = None) -> Act:

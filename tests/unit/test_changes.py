@@ -83,7 +83,7 @@ def _replication(**change: Any) -> Status:
         pytest.param({}, True, id="nothing"),
         pytest.param({"state": "Completed"}, False, id="state"),
         pytest.param({"summary": "1/1"}, False, id="summary"),
-        pytest.param({"phase": "Verifying"}, False, id="phase"),
+        pytest.param({"phase": "AwaitingVerification"}, False, id="phase"),
     ],
 )
 def test_mere_progress_is_told_apart(change: Json, *, only: bool) -> None:

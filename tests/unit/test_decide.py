@@ -403,7 +403,7 @@ class TestAddedRegion:
         seen = build.facts(version=build.version("westeurope", "northeurope"))
         action = build.act(build.migration(self.SPEC), seen).action
 
-        assert action.name is ActionName.ADD_REGIONS
+        assert action.name is ActionName.UPDATE_VERSION
         assert action.body is not None
         assert _targets(action.body) == ["westeurope", "northeurope", "uksouth"]
         assert action.body["properties"]["storageProfile"] == {}
@@ -456,7 +456,7 @@ class TestDisbelief:
     PUTS = (
         pytest.param(ActionName.CREATE_DEFINITION, NOTHING_BUILT, {}, id="definition"),
         pytest.param(ActionName.CREATE_VERSION, ONLY_DEFINITION, {}, id="version"),
-        pytest.param(ActionName.ADD_REGIONS, build.facts(), build.in_regions("westeurope", "uksouth"), id="regions"),
+        pytest.param(ActionName.UPDATE_VERSION, build.facts(), build.in_regions("westeurope", "uksouth"), id="regions"),
     )
 
     @pytest.mark.parametrize(("name", "seen", "spec"), PUTS)
@@ -582,8 +582,8 @@ class TestEnd:
         ],
     )
     def test_a_receipt_is_final(self, seen: Facts) -> None:
-        """With a receipt nothing but the version is looked at, and nothing is ever done."""
-        subject = build.migration(build.in_regions("uksouth"), build.receipt() | build.verified(build.version()))
+        """With a receipt nothing but the version is looked at, and the source never again."""
+        subject = build.migration({}, build.receipt() | build.verified(build.version()))
         step, looked = build.settle(subject, seen, build.context(completion=build.completed(build.version())))
 
         assert isinstance(step, Wait)
@@ -602,7 +602,9 @@ class TestEnd:
             pytest.param({}, build.version(provisioning_state="Failed"), id="failed"),
             pytest.param({}, build.replicating(state="Failed"), id="region-failed"),
             pytest.param({}, build.replicating(), id="region-lags"),
-            pytest.param(build.in_regions("uksouth"), build.version(), id="region-wanted-later"),
+            pytest.param(
+                build.in_regions("uksouth"), build.version(provisioning_state="Updating"), id="region-wanted-later"
+            ),
             pytest.param({}, build.version(source_id=build.OTHER_IMAGE_ID), id="of-another-image"),
         ],
     )

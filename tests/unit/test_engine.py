@@ -10,7 +10,8 @@ from typing import Any
 
 from imageferry.azure import Azure, CloudConfig
 from imageferry.engine.engine import Engine
-from imageferry.engine.passes import Passes
+from imageferry.engine.intake import Intake
+from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import Body
 from imageferry.migration.timing import Timing
 from imageferry.migration.transitions import Notice
@@ -40,9 +41,13 @@ class Shelf:
         """Return all."""
         return self.bodies
 
+    async def list_metadata(self) -> Sequence[Body]:
+        """Return the metadata of all."""
+        return [{"metadata": body["metadata"]} for body in self.bodies]
+
     async def get(self, body: Body) -> Body:
         """Return what was asked for."""
-        return body
+        return next(each for each in self.bodies if each["metadata"]["uid"] == body["metadata"]["uid"])
 
     async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
         """Store the patch's status as it comes."""
@@ -55,10 +60,10 @@ class Shelf:
 
 @asynccontextmanager
 async def _engine(shelf: Shelf, timing: Timing = OFTEN) -> AsyncIterator[Engine]:
-    passes = Passes(
-        Azure(CloudConfig()), shelf, cluster="here", timing=timing, clock=lambda: datetime(2026, 5, 1, tzinfo=UTC)
-    )
-    engine = Engine(shelf, passes, timing=timing, workers=2)
+    intake = Intake()
+    clock = lambda: datetime(2026, 5, 1, tzinfo=UTC)  # noqa: E731 - it is one line
+    passes = Passes(Azure(CloudConfig()), shelf, intake, terms=Terms("here", timing), clock=clock)
+    engine = Engine(shelf, passes, intake=intake, timing=timing, workers=2)
     await engine.start()
     try:
         yield engine

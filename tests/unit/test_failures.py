@@ -23,7 +23,7 @@ DENIED = DeniedError("AuthorizationFailed", "no right")
 REFUSED = GiveUpError("PropertyChangeNotAllowed", "it cannot be changed")
 QUOTA = AskUserError("QuotaExceeded", "no quota")
 BUSY = WaitForStateError("Conflict", "another operation runs")
-READY: Json = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Verifying"}
+READY: Json = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "AwaitingVerification"}
 
 
 def _history(error: MigrationError, *, times: int = 1, over: timedelta = timedelta()) -> History:

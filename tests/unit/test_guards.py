@@ -15,7 +15,7 @@ from imageferry.api.status import ActionName, Verification
 from imageferry.migration import guards, identity, verification
 from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
 from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
-from imageferry.migration.steps import Act, Context, Wait
+from imageferry.migration.steps import Act, Brake, Context, Wait
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
 
@@ -39,6 +39,7 @@ class World:
     """The image as it was when the version was first seen complete."""
     verdict: verification.Verdict | None = None
     """In place of the verdict that follows from the status."""
+    brake: Brake = Brake()  # noqa: RUF009 - a frozen value
     now: datetime = NOW
 
     @property
@@ -63,7 +64,7 @@ class World:
     @property
     def context(self) -> Context:
         """What a decision needs besides."""
-        return build.context(self.now, self.completion)
+        return replace(build.context(self.now, self.completion), brake=self.brake)
 
     @property
     def case(self) -> DeletionCase:
@@ -79,7 +80,8 @@ class World:
             verified=self.verdict or verification.judge(self.migration.status, proof, now=self.now),
             completion=self.completion or first_sight,
             siblings=Found(self.siblings),
-            settle=TIMING.settle,
+            timing=TIMING,
+            brake=self.brake,
             now=self.now,
         )
 
@@ -94,7 +96,12 @@ OTHER = build.image(data_disks=())
 YOUNGER = build.image(created_at="2026-05-01T09:00:00Z")
 UNDATED = build.image(created_at=None)
 
+LATELY = Brake(most=2, deletions=(NOW - timedelta(minutes=59), NOW - timedelta(minutes=1)))
+
 SCENARIOS = [
+    pytest.param("DeletionEnabled", World(brake=Brake(enabled=False)), id="DeletionEnabled"),
+    pytest.param("WithinRate", World(brake=LATELY), id="WithinRate-as-many-as-allowed"),
+    pytest.param("WithinRate", World(brake=Brake(most=0)), id="WithinRate-none-allowed"),
     pytest.param("PolicyAllows", World(spec=RETAIN), id="PolicyAllows"),
     pytest.param("VersionBuiltFromSource", World(image=OTHER), id="VersionBuiltFromSource-another-fingerprint"),
     pytest.param(
@@ -200,7 +207,7 @@ def test_the_answers_stand_in_the_status() -> None:
 
     assert deletion is not None
     assert {each.name: each.passed for each in deletion.guards} == {
-        name: name not in ("PolicyAllows", "Settled", "NotShared") for name in (*IMMEDIATE, *DEFERRED_GUARDS)
+        name: name not in ("PolicyAllows", *DEFERRED_GUARDS) for name in (*IMMEDIATE, *DEFERRED_GUARDS)
     }
     assert all(each.message for each in deletion.guards)
 
@@ -285,3 +292,25 @@ def test_a_verification_cannot_be_older_than_its_absence() -> None:
 
 def _refusing(evaluation: Evaluation) -> list[str]:
     return [name for name, answer in evaluation.blocking.items() if answer is not DEFERRED]
+
+
+@pytest.mark.parametrize(
+    ("ages", "due"),
+    [
+        pytest.param((1, 59), 1, id="the-older-leaves-the-window-first"),
+        pytest.param((1, 2, 59), 58, id="one-too-many-already"),
+    ],
+)
+def test_a_full_hour_tells_when_there_is_room(ages: tuple[int, ...], due: int) -> None:
+    """The deletion is due when so many have left the window that one more fits."""
+    brake = Brake(most=2, deletions=tuple(NOW - timedelta(minutes=age) for age in ages))
+    evaluation = guards.evaluate(World(brake=brake).case)
+
+    assert evaluation.due == NOW + timedelta(minutes=due)
+
+
+def test_deletions_before_the_window_do_not_count() -> None:
+    """An hour later there is room again."""
+    old = Brake(most=1, deletions=(NOW - TIMING.rate_window,))
+
+    assert _refusing(guards.evaluate(World(brake=old).case)) == []

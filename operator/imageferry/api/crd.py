@@ -18,7 +18,8 @@ Schema = dict[str, Any]
 FILE_NAME = f"{PLURAL}.{GROUP}.yaml"
 HEADER = "# Generated from the models in operator/imageferry/api by `make generate`; never edited by hand.\n"
 MIRRORED = (
-    "description", "type", "enum", "pattern", "minimum", "maximum", "maxLength", "minLength", "maxItems", "required",
+    "description", "type", "enum", "pattern", "minimum", "maximum", "maxLength", "minLength", "maxItems",
+    "maxProperties", "required",
 )  # fmt: skip
 
 
@@ -37,6 +38,8 @@ COLUMNS = [
     {"name": "Source", "type": "string", "jsonPath": _condition("SourceDeleted", "reason"),
      "description": "What becomes of the managed image."},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Why", "type": "string", "jsonPath": _condition("Ready", "reason"),
+     "description": "Why it stands where it stands."},
     {"name": "Ready", "type": "string", "jsonPath": _condition("Ready"), "priority": 1,
      "description": "Whether what spec.readyWhen asks for is there."},
     {"name": "Definition", "type": "string", "jsonPath": ".spec.definition.name", "priority": 1},
@@ -113,6 +116,8 @@ def _convert(node: Schema, shared: Mapping[str, Schema], *, defaults: bool) -> S
     _number_format(node, out)
     if "items" in node:
         out["items"] = _convert(node["items"], shared, defaults=False)
+    if isinstance(node.get("additionalProperties"), dict):
+        out["additionalProperties"] = _convert(node["additionalProperties"], shared, defaults=False)
     if "properties" in node:
         out["properties"] = {k: _convert(v, shared, defaults=defaults) for k, v in node["properties"].items()}
     if node.get("default") not in (None, []):

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from imageferry.api.base import ApiModel
 from imageferry.api.spec import Spec
-from imageferry.api.status import Status
+from imageferry.api.status import TOKEN, Status
 
 GROUP = "imageferry.dev"
 VERSION = "v1alpha1"
@@ -17,6 +17,8 @@ KIND = "ImageMigration"
 PLURAL = "imagemigrations"
 SINGULAR = "imagemigration"
 SHORT_NAME = "imig"
+RECONCILE_AT = f"{GROUP}/reconcile-at"
+"""Annotation that asks for a pass; its value is echoed in status.lastHandledReconcileAt."""
 
 
 class InvalidResourceError(ValueError):
@@ -33,6 +35,7 @@ class Metadata(ApiModel):
     generation: int = 0
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class ImageMigration(ApiModel):
@@ -43,12 +46,21 @@ class ImageMigration(ApiModel):
     status: Status = Field(default_factory=Status)
 
     @property
+    def asked_at(self) -> str | None:
+        """The token of whoever asked for a pass."""
+        token = self.metadata.annotations.get(RECONCILE_AT)
+        return token[:TOKEN] if token else None
+
+    @property
     def key(self) -> str:
         """Namespace and name, for people."""
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
 
-OUTPUT = frozenset({"phase", "source", "definition", "version", "replication", "error", "observedGeneration"})
+OUTPUT = frozenset(
+    {"phase", "source", "definition", "version", "replication", "error", "observedGeneration", "plan", "findings"}
+    | {"lastHandledReconcileAt"}
+)
 """Fields of the status that nothing is decided by: what cannot be read of them is written anew."""
 
 

@@ -96,6 +96,36 @@ DIGEST = Pattern(
     r"^v[0-9]+:sha256:[0-9a-f]{64}$",
     "must be a digest as in status.proof.digest: v1:sha256: and 64 lower-case hexadecimal digits",
 )
+DISK_ENCRYPTION_SET_ID = Pattern(
+    rf"(?i)^{SUBSCRIPTION}{GROUP}{COMPUTE}/diskEncryptionSets/[a-z0-9_-]{{1,80}}$",
+    "must be the id of a disk encryption set: "
+    "/subscriptions/<guid>/resourceGroups/<group>/providers/Microsoft.Compute/diskEncryptionSets/<name>",
+    hint=_ID_HINT,
+)
+DATE = Pattern(
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,7})?(Z|[+-][0-9]{2}:[0-9]{2}))?$",
+    "must be a date such as 2028-01-01, or a time such as 2028-01-01T00:00:00Z",
+)
+FEATURE_NAME = Pattern(r"^[A-Za-z][A-Za-z0-9]*$", "must be the name of a feature, such as DiskControllerTypes")
+NO_SECURITY_FEATURE = {
+    "rule": "self.all(each, each.name.lowerAscii() != 'securitytype')",
+    "message": "SecurityType has a field of its own: definition.securityType",
+}
+TAG_NAME = {
+    "rule": "self.all(name, name.matches('^[^<>%&?/]{1,512}$') && !name.contains('\\\\')"
+    " && !name.matches('(?i)^(imageferry-|microsoft|azure|windows)'))",
+    "message": "a tag's name has 1 to 512 characters without < > % & \\ ? / and does not start with imageferry-, "
+    "microsoft, azure or windows, which are reserved",
+}
+
+
+def check_tag_names(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags; ValueError names the first that Azure would not take, or that is ours."""
+    for name in tags:
+        if not re.fullmatch(r"[^<>%&?/\\]{1,512}", name) or re.match(r"(?i)imageferry-|microsoft|azure|windows", name):
+            raise ValueError(f"{TAG_NAME['message']}; found {name!r}")
+    return tags
 
 
 def check_version_range(value: str) -> str:

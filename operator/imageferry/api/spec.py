@@ -11,6 +11,19 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from imageferry.api import rules
 from imageferry.api.base import ApiModel
+from imageferry.api.extras import (
+    Disallowed,
+    Encryption,
+    EndOfLifeDate,
+    Feature,
+    GalleryCreation,
+    Recommended,
+    SafetyProfile,
+    Tags,
+    end_of_life,
+    tags,
+    text,
+)
 
 ANOTHER = "create another ImageMigration instead"
 
@@ -73,6 +86,21 @@ class ReadyWhen(StrEnum):
     COMPLETE = "Complete"
 
 
+class Latest(StrEnum):
+    """Whether the version may be what "latest" of its definition resolves to."""
+
+    JOIN = "Join"
+    JOIN_WHEN_VERIFIED = "JoinWhenVerified"
+    EXCLUDE = "Exclude"
+
+
+class Mode(StrEnum):
+    """Whether Azure is changed, or only told what would be."""
+
+    MIGRATE = "Migrate"
+    PLAN = "Plan"
+
+
 class Source(ApiModel):
     """The managed image to migrate."""
 
@@ -86,7 +114,7 @@ class Source(ApiModel):
 
 
 class Gallery(ApiModel):
-    """The gallery that receives the image. It must exist."""
+    """The gallery that receives the image."""
 
     id: GalleryId = Field(
         description="Resource id of the gallery (Microsoft.Compute/galleries). Immutable, letter case aside.",
@@ -94,6 +122,11 @@ class Gallery(ApiModel):
         json_schema_extra=rules.validations(
             rules.GALLERY_ID.rule(), rules.GALLERY_NAME.rule(), rules.immutable(ANOTHER, any_case=True)
         ),
+    )
+    create: GalleryCreation | None = Field(
+        None,
+        description="Lets the gallery be created when it is missing; its resource group has to exist. "
+        "Default: a missing gallery is an error.",
     )
 
 
@@ -163,6 +196,27 @@ class Definition(ApiModel):
     purchase_plan: PurchasePlan | None = Field(
         None, description="Marketplace plan. Default: none for a new definition, that of an existing one."
     )
+    features: list[Feature] | None = Field(
+        None,
+        max_length=16,
+        description="More features of the definition, such as DiskControllerTypes; the security type has a field of "
+        "its own. Default: none for a new definition, those of an existing one.",
+        json_schema_extra=rules.validations(
+            rules.NO_SECURITY_FEATURE, **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+        ),
+    )
+    description: str | None = text("Description of a definition that this migration creates.", 1024)
+    eula: str | None = text("License agreement, as text or link. Compared with an existing definition.", 1024)
+    privacy_statement_uri: str | None = text("Privacy statement. Compared with an existing definition.", 1024)
+    release_note_uri: str | None = text("Release notes of a definition that this migration creates.", 1024)
+    end_of_life_date: EndOfLifeDate | None = end_of_life("When the definition retires; Azure never unsets it.")
+    recommended: Recommended | None = Field(
+        None, description="Machine sizes that suit the image. Default: none for a new definition."
+    )
+    disallowed: Disallowed | None = Field(
+        None, description="Disk types that do not suit the image. Default: none for a new definition."
+    )
+    tags: Tags | None = tags("Tags of a definition that this migration creates; those of others are left alone.")
 
 
 class TargetRegion(ApiModel):
@@ -188,6 +242,17 @@ class TargetRegion(ApiModel):
     )
     exclude_from_latest: bool | None = Field(
         None, description='Whether "latest" skips this version in this region. Default: false.'
+    )
+    encryption: Encryption | None = Field(
+        None,
+        description="Disk encryption sets of the copies in this region; when one region has them, all need them. "
+        "Fixed once set. Default: keys of the platform.",
+        json_schema_extra=rules.validations(
+            {
+                "rule": "self == oldSelf",
+                "message": "is fixed once set: remove the region in Azure and here, then add it",
+            }
+        ),
     )
 
 
@@ -217,6 +282,16 @@ class Version(ApiModel):
         description="Full, or Shallow: a quick build in one region that depends on its source. Immutable.",
         json_schema_extra=rules.validations(rules.immutable(ANOTHER)),
     )
+
+    latest: Latest = Field(
+        Latest.JOIN,
+        description='Whether "latest" may resolve to this version: Join at once, JoinWhenVerified, or Exclude.',
+    )
+    end_of_life_date: EndOfLifeDate | None = end_of_life(
+        "When the version retires. What is taken out here stays in Azure."
+    )
+    safety_profile: SafetyProfile | None = Field(None, description="Protection of the version in Azure.")
+    tags: Tags | None = tags("Tags of a version that this migration builds; those of others are left alone.")
 
     @model_validator(mode="after")
     def _regions_are_unique(self) -> Self:
@@ -250,13 +325,21 @@ _SHALLOW_REGION = {
 }
 
 
+_BLOCKED_UNTIL = {
+    "rule": "!has(self.version.safetyProfile) || !self.version.safetyProfile.blockDeletionBeforeEndOfLife"
+    " || has(self.version.endOfLifeDate)",
+    "message": "needs version.endOfLifeDate: without it there is no day until which deletion is blocked",
+    "fieldPath": ".version.safetyProfile.blockDeletionBeforeEndOfLife",
+}
+
+
 class Spec(ApiModel):
     """What to migrate, where to, and when the source may go."""
 
-    model_config = ConfigDict(json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION))
+    model_config = ConfigDict(json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION, _BLOCKED_UNTIL))
 
     source: Source = Field(description="The managed image to migrate.")
-    gallery: Gallery = Field(description="The gallery that receives the image. It must exist.")
+    gallery: Gallery = Field(description="The gallery that receives the image.")
     definition: Definition = Field(
         description="The image definition, created when missing. What is not said here is read from the managed "
         "image, or from the definition when it exists."
@@ -267,4 +350,8 @@ class Spec(ApiModel):
         description="What happens to the managed image once the version is proven and verified.",
     )
     ready_when: ReadyWhen = Field(ReadyWhen.REPLICATED, description="Which state makes the Ready condition True.")
+    mode: Mode = Field(
+        Mode.MIGRATE,
+        description="Migrate, or Plan: look at everything, tell in status.plan what would be done, change nothing.",
+    )
     suspend: bool = Field(False, description="Stops everything; Azure is not changed.")  # noqa: FBT003 - a default

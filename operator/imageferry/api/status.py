@@ -1,13 +1,15 @@
 """What Azure showed. Written by the operator; others set the Verified condition and status.verification.
 
 All of it is output, except `verification`, the Verified condition, `operation`, the
-attempt counter and the proof that a verification is compared with: the operator decides
-by what it sees in Azure, never by what it once wrote. `deletion.receipt` only ever stops
-action.
+attempt counter, the proof that a verification is compared with, and `applied`: the
+operator decides by what it sees in Azure, never by what it once wrote. `applied` tells
+which values of the spec were sent before, so that only an edit of the spec changes Azure
+and never a difference that somebody made there. `deletion.receipt` only ever stops action.
 """
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -16,18 +18,22 @@ from imageferry.api.base import ApiModel
 
 OUTPUT_TEXT = 1024
 ID = 500
+TOKEN = 256
 
 
 class Phase(StrEnum):
     """Where a migration stands, for people; machines read conditions."""
 
     PENDING = "Pending"
+    CHECKING = "Checking"
     DEFINING = "Defining"
     CREATING = "Creating"
     REPLICATING = "Replicating"
-    VERIFYING = "Verifying"
+    AWAITING_VERIFICATION = "AwaitingVerification"
+    DELETION_BLOCKED = "DeletionBlocked"
     DELETING = "Deleting"
     COMPLETED = "Completed"
+    PLANNED = "Planned"
     STALLED = "Stalled"
     SUSPENDED = "Suspended"
 
@@ -57,9 +63,11 @@ class ReceiptOutcome(StrEnum):
 class ActionName(StrEnum):
     """A mutation in Azure."""
 
+    CREATE_GALLERY = "CreateGallery"
     CREATE_DEFINITION = "CreateDefinition"
+    UPDATE_DEFINITION = "UpdateDefinition"
     CREATE_VERSION = "CreateVersion"
-    ADD_REGIONS = "AddRegions"
+    UPDATE_VERSION = "UpdateVersion"
     DELETE_IMAGE = "DeleteImage"
 
 
@@ -106,11 +114,23 @@ class SourceStatus(ApiModel):
     fingerprint: str | None = Field(None, max_length=128, description="Digest of what makes this image this image.")
 
 
+def _applied() -> Any:  # noqa: ANN401 - what pydantic's Field returns
+    return Field(
+        None,
+        description="Values of the spec that were sent to Azure, by field. A value that is missing here is compared "
+        "with Azure.",
+    )
+
+
+Applied = Annotated[dict[str, Annotated[str, Field(max_length=OUTPUT_TEXT)]], Field(max_length=1024)]
+
+
 class DefinitionStatus(ApiModel):
     """The image definition."""
 
     id: str = Field(max_length=ID, description="Resource id.")
     outcome: Outcome | None = Field(None, description="Created or Adopted.")
+    applied: Applied | None = _applied()
 
 
 class VersionStatus(ApiModel):
@@ -123,6 +143,7 @@ class VersionStatus(ApiModel):
         None, max_length=64, description="As Azure wrote it; part of the proof, so never reformatted."
     )
     attempts: int | None = Field(None, ge=0, description="How many builds of ours were seen.")
+    applied: Applied | None = _applied()
 
 
 class RegionStatus(ApiModel):
@@ -202,6 +223,44 @@ class Deletion(ApiModel):
     receipt: Receipt | None = Field(None, description="How the image went.")
 
 
+class Severity(StrEnum):
+    """What a finding means for the migration."""
+
+    BLOCKS = "Blocks"
+    WARNS = "Warns"
+    NOTES = "Notes"
+
+
+class FindingStatus(ApiModel):
+    """Something that was found before the first write."""
+
+    severity: Severity = Field(description="Blocks: it cannot go on. Warns: look at it. Notes: good to know.")
+    reason: str = Field(max_length=64, description="One CamelCase word for machines.")
+    message: str = Field(max_length=2048, description="What was found, and the cure.")
+
+
+class Change(ApiModel):
+    """One field that a call sets, or changes."""
+
+    field: str = Field(max_length=700, description="Path of the field in ARM's body.")
+    before: str | None = Field(None, alias="from", max_length=OUTPUT_TEXT, description="Value in Azure; absent: none.")
+    after: str | None = Field(None, alias="to", max_length=OUTPUT_TEXT, description="Value to be; absent: taken out.")
+
+
+class PlannedCall(ApiModel):
+    """One call that would change Azure."""
+
+    action: ActionName = Field(description="What would be done.")
+    resource: str = Field(max_length=ID, description="Id of the resource.")
+    when: str | None = Field(None, max_length=OUTPUT_TEXT, description="What has to happen first.")
+    changes: list[Change] = Field(
+        default_factory=list,
+        max_length=512,
+        description="Field by field.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
 class ErrorStatus(ApiModel):
     """The error that holds the migration up."""
 
@@ -241,3 +300,18 @@ class Status(ApiModel):
     verification: Verification | None = Field(None, description="What was verified, and by whom.")
     deletion: Deletion | None = Field(None, description="The deletion of the managed image.")
     error: ErrorStatus | None = Field(None, description="The error that holds the migration up.")
+    plan: list[PlannedCall] | None = Field(
+        None,
+        max_length=16,
+        description="Mode Plan: the calls that would change Azure, in their order.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    findings: list[FindingStatus] | None = Field(
+        None,
+        max_length=64,
+        description="What was found before the first write.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    last_handled_reconcile_at: str | None = Field(
+        None, max_length=TOKEN, description="Value of the annotation imageferry.dev/reconcile-at that was last obeyed."
+    )

@@ -131,9 +131,11 @@ class Azure:
         at = ids.parse(action.resource)
         client = self._client(at)
         methods: dict[ActionName, Callable[..., Awaitable[Any]]] = {
+            ActionName.CREATE_GALLERY: client.galleries.begin_create_or_update,
             ActionName.CREATE_DEFINITION: client.gallery_images.begin_create_or_update,
+            ActionName.UPDATE_DEFINITION: client.gallery_images.begin_create_or_update,
             ActionName.CREATE_VERSION: client.gallery_image_versions.begin_create_or_update,
-            ActionName.ADD_REGIONS: client.gallery_image_versions.begin_create_or_update,
+            ActionName.UPDATE_VERSION: client.gallery_image_versions.begin_create_or_update,
             ActionName.DELETE_IMAGE: client.images.begin_delete,
         }
         body = () if action.body is None else (dict(action.body),)

@@ -30,7 +30,8 @@ def managed_image(body: Json) -> ManagedImage:
 
 def gallery(body: Json) -> Gallery:
     """Read a Microsoft.Compute/galleries resource."""
-    return Gallery(id=body["id"], location=short_name(body["location"]))
+    state = _object(body, "properties").get("provisioningState", "Unknown")
+    return Gallery(id=body["id"], location=short_name(body["location"]), provisioning_state=state)
 
 
 def definition(body: Json) -> GalleryDefinition:
@@ -48,6 +49,9 @@ def definition(body: Json) -> GalleryDefinition:
         architecture=properties.get("architecture") or "x64",
         identifier=(identifier.get("publisher", ""), identifier.get("offer", ""), identifier.get("sku", "")),
         purchase_plan=(plan.get("name", ""), plan.get("publisher", ""), plan.get("product", "")) if plan else None,
+        location=short_name(body["location"]),
+        tags=_object(body, "tags"),
+        properties=properties,
     )
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from imageferry import logs
 from imageferry.azure import Azure
 from imageferry.engine.engine import Engine
-from imageferry.engine.passes import Passes
+from imageferry.engine.intake import Intake
+from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import ConflictError, GoneError, UnreachableError
 from imageferry.kube import shell
 from imageferry.kube.client import Kubernetes
@@ -46,8 +47,10 @@ async def _run(settings: Settings) -> None:
     async with Azure(settings.cloud) as azure, Kubernetes() as kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
-        passes = Passes(azure, kubernetes, cluster=cluster, timing=settings.timing, clock=steady_clock())
-        engine = Engine(kubernetes, passes, timing=settings.timing, workers=settings.workers)
+        intake = Intake()
+        terms = Terms(cluster, settings.timing, settings.brake)
+        passes = Passes(azure, kubernetes, intake, terms=terms, clock=steady_clock())
+        engine = Engine(kubernetes, passes, intake=intake, timing=settings.timing, workers=settings.workers)
         await shell.run(engine, liveness=settings.liveness)
         log.info("stopped")
 

@@ -29,12 +29,14 @@ DEAF_COMPARISONS = 2
 class Engine:
     """Runs workers over all migrations until it is stopped."""
 
-    def __init__(self, kubernetes: KubernetesApi, passes: Passes, *, timing: Timing, workers: int) -> None:
+    def __init__(
+        self, kubernetes: KubernetesApi, passes: Passes, *, intake: Intake, timing: Timing, workers: int
+    ) -> None:
         self._kubernetes = kubernetes
         self._passes = passes
         self._timing = timing
         self._workers = workers
-        self._intake = Intake()
+        self._intake = intake
         self._queue = WorkQueue(time.monotonic)
         self._memories: dict[str, Memory] = {}
         self._since: dict[str, float] = {}
@@ -54,6 +56,7 @@ class Engine:
             self._forget(uid_of(body))
         elif self._intake.offer(body) and uid_of(body) not in self._since:
             self._queue.add(uid_of(body))  # during a pass: it may be the echo of our own write, see `_pass`
+        self._wake()
 
     async def start(self) -> None:
         """Read all migrations, then start the workers."""
@@ -137,8 +140,14 @@ class Engine:
             self._queue.add(key)
             return
         self._intake.offer(result.body)
+        self._wake()
         if result.after is not None:
             self._queue.add_after(key, result.after.total_seconds())
+
+    def _wake(self) -> None:
+        """Look at once at those that waited for a migration which is through."""
+        for uid in self._intake.take_woken():
+            self._queue.add(uid)
 
     async def _look_again(self, key: str, body: Body) -> None:
         """Read a resource that has changed unheard."""
@@ -156,17 +165,23 @@ class Engine:
         self._memories.pop(key, None)
 
     async def _compare(self) -> None:
-        """Compare what is known with a full LIST now and then: the watch may be deaf without knowing it."""
+        """Compare what is known with a LIST of metadata now and then: the watch may be deaf without knowing it."""
         while True:
             await asyncio.sleep(self._timing.compare.total_seconds())
             known = self._intake.uids
             with suppress(UnreachableError):
-                self._take(known, list(await self._kubernetes.list()))
+                await self._take(known, list(await self._kubernetes.list_metadata()))
 
-    def _take(self, known: frozenset[str], bodies: list[Body]) -> None:
+    async def _take(self, known: frozenset[str], bodies: list[Body]) -> None:
+        """Forget what is gone, and read what has changed unheard; `bodies` hold metadata alone."""
         for gone in known - {uid_of(body) for body in bodies}:
             self._forget(gone)
-        unheard = [uid_of(body) for body in bodies if self._intake.offer(body)]
-        for uid in unheard:
-            self._queue.add(uid)
+        unheard = [body for body in bodies if self._is_news(body)]
         self._unheard = self._unheard + 1 if unheard else self._unheard
+        for body in unheard:
+            await self._look_again(uid_of(body), body)
+        self._wake()
+
+    def _is_news(self, body: Body) -> bool:
+        known = self._intake.get(uid_of(body))
+        return known is None or version_of(known) < version_of(body)

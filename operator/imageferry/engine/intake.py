@@ -1,4 +1,4 @@
-"""The newest known body of every migration, by uid.
+"""The newest known body of every migration by uid, and what they know of each other.
 
 Bodies come from the first LIST, from the watch and from our own writes, in any order;
 the one with the highest resourceVersion wins (they are comparable numbers since
@@ -6,13 +6,16 @@ Kubernetes 1.35), so that a late echo never overwrites the answer to our own wri
 """
 
 from imageferry.engine.ports import Body
+from imageferry.engine.roster import Roster
 
 
 class Intake:
     """Bodies by uid."""
 
     def __init__(self) -> None:
+        self.roster = Roster()
         self._bodies: dict[str, Body] = {}
+        self._woken: set[str] = set()
 
     def offer(self, body: Body) -> bool:
         """Keep the body when it is newer than what is known; return whether it was."""
@@ -21,6 +24,7 @@ class Intake:
         if known is not None and version_of(body) <= version_of(known):
             return False
         self._bodies[uid] = body
+        self._woken |= self.roster.put(uid, body)
         return True
 
     def get(self, uid: str) -> Body | None:
@@ -30,6 +34,13 @@ class Intake:
     def forget(self, uid: str) -> None:
         """Drop what is gone."""
         self._bodies.pop(uid, None)
+        self._woken |= self.roster.put(uid, None)
+
+    def take_woken(self) -> frozenset[str]:
+        """Return, once, the migrations that waited for another one and may now go on."""
+        woken = frozenset(self._woken) & self._bodies.keys()
+        self._woken.clear()
+        return woken
 
     @property
     def uids(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from imageferry.api.status import Operation
 from imageferry.migration.facts import Completion
 from imageferry.migration.failures import History
 from imageferry.migration.transitions import Notice
@@ -17,12 +18,29 @@ class Memory:
     completion: Completion | None = None
     history: History = field(default_factory=History)
     stalls: int = 0
+    operation: tuple[str, datetime] | None = None
+    """The open announcement, and when this process first saw it."""
+    asked_at: str | None = None
+    """The last token of somebody who asked for a pass."""
     refused: bool = False
     """Whether the last mutation was refused: then it is announced again without touching what the status tells."""
     told: set[Notice] = field(default_factory=set)
     """Events since the last progress; none is repeated."""
     reported_at: datetime | None = None
     """When a status was last written, or first seen: progress alone is reported now and then."""
+
+    def since(self, operation: Operation | None, now: datetime) -> datetime | None:
+        """Return when this process first saw the open announcement; None when there is none."""
+        if operation is None:
+            self.operation = None
+        elif self.operation is None or self.operation[0] != operation.id:
+            self.operation = (operation.id, now)
+        return self.operation[1] if self.operation else None
+
+    def hear(self, token: str | None) -> None:
+        """Start anew with patience when somebody asks for a pass."""
+        if token != self.asked_at:
+            self.asked_at, self.stalls, self.history = token, 0, History()
 
     def news(self, notices: list[Notice]) -> list[Notice]:
         """Return those that were not told since the last progress."""

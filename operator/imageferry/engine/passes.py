@@ -7,14 +7,15 @@ deleted, suspended or changed meanwhile, perhaps unheard, and nothing is sent.
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
-from imageferry.api.status import Operation, Status
+from imageferry.api.status import ActionName, Operation, Status
+from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi
 from imageferry.migration import changes, failures, requests, siblings, transitions
@@ -22,7 +23,7 @@ from imageferry.migration.decide import decide
 from imageferry.migration.errors import MigrationError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
-from imageferry.migration.steps import Act, Context, Look, Pace, Wait
+from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
 log = structlog.get_logger()
@@ -36,23 +37,35 @@ class Result:
     after: timedelta | None
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all decisions of one operator are made under."""
+
+    cluster: str
+    timing: Timing
+    brake: Brake = field(default_factory=Brake)
+
+
 class Passes:
-    """Runs passes; holds nothing of any migration itself."""
+    """Runs passes; what is remembered of a migration between them is in its Memory."""
 
     def __init__(
         self,
         azure: AzureApi,
         kubernetes: KubernetesApi,
+        intake: Intake,
         *,
-        cluster: str,
-        timing: Timing,
+        terms: Terms,
         clock: Callable[[], datetime],
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
-        self._cluster = cluster
-        self._timing = timing
+        self._intake = intake
+        self._terms = terms
+        self._timing = terms.timing
         self._clock = clock
+        self._deletions: dict[str, datetime] = {}
+        """Deletions that this process has sent, by uid: they count also when the resource is gone."""
 
     async def run(self, body: Body, memory: Memory) -> Result:
         """Run one pass. ConflictError, GoneError and UnreachableError come through."""
@@ -61,6 +74,7 @@ class Passes:
         except InvalidResourceError as error:
             return await self._refuse(body, str(error), memory)
         running = _Running(body, migration, memory)
+        memory.hear(migration.asked_at)
         try:
             return await self._carry_out(running)
         except MigrationError as error:
@@ -72,8 +86,7 @@ class Passes:
     async def _carry_out(self, running: "_Running") -> Result:
         facts = Facts()
         while True:
-            context = Context(self._clock(), self._timing, self._cluster, running.memory.completion)
-            step = decide(running.migration, facts, context)
+            step = decide(running.migration, facts, self._context(running))
             if not isinstance(step, Look):
                 break
             facts = facts.plus(step.what, await self._look(step.what, running))
@@ -81,6 +94,27 @@ class Passes:
         if isinstance(step, Wait):
             return await self._wait(running, step)
         return await self._act(running, step)
+
+    def _context(self, running: "_Running") -> Context:
+        migration, now = running.migration, self._clock()
+        return Context(
+            now=now,
+            timing=self._timing,
+            cluster=self._terms.cluster,
+            completion=running.memory.completion,
+            operation_since=running.memory.since(migration.status.operation, now),
+            peers=self._intake.roster.peers_of(migration.metadata.uid),
+            brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
+        )
+
+    def _recent_deletions(self, uid: str, now: datetime) -> tuple[datetime, ...]:
+        """Return when others' images were deleted within the window, as resources or this process know."""
+        if self._terms.brake.most is None:
+            return ()
+        begin = now - self._timing.rate_window
+        self._deletions = {who: at for who, at in self._deletions.items() if at > begin}
+        known = self._intake.roster.deletions() | self._deletions
+        return tuple(at for who, at in known.items() if who != uid and at > begin)
 
     async def _look(self, what: What, running: "_Running") -> Fact[Any]:
         migration = running.migration
@@ -118,6 +152,9 @@ class Passes:
             requested_at=self._clock(),
             attempt=step.attempt,
         )
+        uid = running.migration.metadata.uid
+        if step.action.name is ActionName.DELETE_IMAGE:
+            self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
         told = running.stored if running.memory.refused else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         try:
@@ -128,6 +165,7 @@ class Passes:
             )
             running.memory.refused = error.definite
             if error.definite:
+                self._deletions.pop(uid, None)
                 running.retract()
             raise
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
@@ -165,6 +203,7 @@ class Passes:
         if not patch or not self._worth_it(running.memory, before, after, now=now):
             return
         running.body = await self._kubernetes.patch_status(running.body, patch)
+        self._intake.offer(running.body)  # at once: others decide by it
         running.memory.reported_at = now
         running.log.info("status", phase=after.phase, changed=sorted(patch))
         running.news += running.memory.news(transitions.notices(before, after))

@@ -48,6 +48,9 @@ class KubernetesApi(Protocol):
     async def list(self) -> Sequence[Body]:
         """Return all migrations of the cluster, read from storage and not from a cache."""
 
+    async def list_metadata(self) -> Sequence[Body]:
+        """Return the metadata of all migrations of the cluster, read from storage too."""
+
     async def get(self, body: Body) -> Body:
         """Return the resource as it is now; GoneError when it is gone or has another uid."""
 

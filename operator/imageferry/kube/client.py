@@ -58,12 +58,25 @@ class Kubernetes:
 
     async def list(self) -> Sequence[Body]:
         """Return all migrations of the cluster; without a resourceVersion the answer comes from storage."""
+        return await self._pages("application/json")
+
+    async def list_metadata(self) -> Sequence[Body]:
+        """Return the metadata of all migrations: a tenth of the bytes."""
+        return await self._pages("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io")
+
+    async def _pages(self, accept: str) -> Sequence[Body]:
         bodies: list[Body] = []
         token: str | None = None
         while True:
             with _translated("list of imagemigrations"):
                 page = await self._resources.list_cluster_custom_object(
-                    GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _request_timeout=SECONDS * 2
+                    GROUP,
+                    VERSION,
+                    PLURAL,
+                    limit=PAGE,
+                    _continue=token,
+                    _headers={"Accept": accept},
+                    _request_timeout=SECONDS * 2,
                 )
             bodies += page["items"]
             token = page["metadata"].get("continue")

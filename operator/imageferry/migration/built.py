@@ -7,12 +7,12 @@ to a deletion has to hold in the same pass.
 
 from typing import Any
 
-from imageferry.api.status import ActionName, Phase
-from imageferry.migration import ending, final, guards, identity, regions, requests, verification
+from imageferry.api.status import Phase
+from imageferry.migration import ending, final, guards, regions, upkeep, verification
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
-from imageferry.migration.report import DEFINITION_READY, FALSE, REPLICATED, Says, Summary, compose
+from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, compose
 from imageferry.migration.stall import stalled
-from imageferry.migration.steps import Act, Case, Look, Step, Wait
+from imageferry.migration.steps import Case, Look, Step, Wait
 from imageferry.migration.tracking import built_from_source, version_fields, version_says
 from imageferry.migration.unbuilt import definition_finding
 
@@ -21,17 +21,20 @@ def decide(case: Case, version: GalleryVersion) -> Step:
     """Return the next step for a version that is there."""
     spec = case.migration.spec
     if not built_from_source(case, version):
-        return _built_from_another(case, version)
+        return built_from_another(case, version)
     if version.provisioning_state == "Failed" or regions.failed(spec.version, version):
         return _failed(case, version)
-    if version.provisioning_state == guards.SUCCEEDED and regions.missing(spec.version, version):
-        return _add_regions(case, version)
+    if version.provisioning_state == guards.SUCCEEDED and (
+        step := upkeep.version(case, version) or upkeep.definition(case, version)
+    ):
+        return step
     if version.provisioning_state != guards.SUCCEEDED or regions.incomplete(spec.version, version):
         return _replicating(case, version)
     return _completed(case, version)
 
 
-def _built_from_another(case: Case, version: GalleryVersion) -> Wait:
+def built_from_another(case: Case, version: GalleryVersion) -> Wait:
+    """Stall: the name is taken by a version of another source."""
     name = case.migration.spec.version.name
     message = (
         f"spec.version.name: version {name} exists and was built from {version.source_id or 'another source'}, not "
@@ -50,26 +53,6 @@ def _failed(case: Case, version: GalleryVersion) -> Wait:
     message = f"spec.version.name: version {spec.name}: {where}{f' ({details})' if details else ''}; {cure}"
     reason = "VersionFailed" if whole else "RegionFailed"
     return stalled(case, reason, message, says=version_says(case, version), **version_fields(case, version))
-
-
-def _add_regions(case: Case, version: GalleryVersion) -> Step:
-    names = ", ".join(region.name for region in regions.missing(case.migration.spec.version, version))
-    owner = version.tags.get(identity.CLUSTER_TAG)
-    if owner not in (None, case.context.cluster):
-        message = (
-            f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster ({owner}); "
-            "add the region there, or take it out of this spec"
-        )
-        return stalled(case, "VersionOwnedElsewhere", message, says=version_says(case, version))
-    if case.announced(ActionName.ADD_REGIONS):
-        return _replicating(case, version)
-    fields = version_fields(case, version)
-    summary = Summary(Phase.REPLICATING, "AddingRegions", f"adding {names}")
-    says = {REPLICATED: Says(FALSE, "AddingRegions", f"adding {names}")}
-    action = requests.add_regions(case.migration, version)
-    return Act(
-        action, compose(case.migration, summary, now=case.now, says=says, **fields), case.next_attempt(action.name)
-    )
 
 
 def _replicating(case: Case, version: GalleryVersion) -> Wait:

@@ -6,12 +6,14 @@ looked at first, because while it replicates nothing else is needed.
 
 Of the status it reads only what the announcement protocol and the binding of a
 verification need: `operation`, the attempt counter, the Verified condition with
-`verification` and the stored `proof`, and `deletion.receipt`, which only ever stops action.
+`verification` and the stored `proof`, what was `applied` before, so that only an edit of
+the spec is sent, and `deletion.receipt`, which only ever stops action.
 """
 
 from imageferry.api.resource import ImageMigration
+from imageferry.api.spec import Mode
 from imageferry.api.status import ActionName, Phase
-from imageferry.migration import built, ending, final, unbuilt
+from imageferry.migration import built, ending, final, plan, unbuilt
 from imageferry.migration.facts import UNSEEN, Facts, Found, What
 from imageferry.migration.report import Standing, Summary, compose
 from imageferry.migration.steps import Case, Context, Look, Pace, Step, Wait
@@ -22,10 +24,13 @@ def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
     case = Case(migration, facts, context)
     if migration.metadata.deletion_timestamp:
         return Wait(migration.status, Pace.NEVER)
-    if migration.status.deletion and migration.status.deletion.receipt:
-        return final.decide(case)
+    receipt = migration.status.deletion.receipt if migration.status.deletion else None
     if migration.spec.suspend:
-        return _suspended(case)
+        return final.decide(case, receipt, may_act=False) if receipt else _suspended(case)
+    if migration.spec.mode is Mode.PLAN:
+        return plan.decide(case)
+    if receipt:
+        return final.decide(case, receipt, may_act=True)
     if facts.version is UNSEEN:
         return Look(What.VERSION)
     return _open_deletion(case) or _by_version(case)
@@ -52,5 +57,5 @@ def _open_deletion(case: Case) -> Step | None:
 
 
 def _suspended(case: Case) -> Wait:
-    summary = Summary(Phase.SUSPENDED, "Suspended", "spec.suspend is true", Standing.SUSPENDED)
+    summary = Summary(Phase.SUSPENDED, "Suspended", "spec.suspend is true", Standing.RESTING)
     return Wait(compose(case.migration, summary, now=case.now), Pace.NEVER)

@@ -51,6 +51,7 @@ def differences(spec: WantedDefinition, image: ManagedImage, definition: Gallery
         ("securityType", spec.security_type, definition.security_type),
         *_identifier_pairs(spec.identifier or Identifier(), definition),
         *_plan_pairs(spec.purchase_plan, definition),
+        *_text_pairs(spec, definition),
     ]
     found = [Difference(f, wanted, there) for f, wanted, there in pairs if wanted not in (None, there)]
     if not spec.security_type and definition.security_type not in FEEDABLE:
@@ -71,3 +72,18 @@ def _plan_pairs(wanted: PurchasePlan | None, definition: GalleryDefinition) -> l
     there = definition.purchase_plan or ("absent",) * 3
     names = ("name", "publisher", "product")
     return [(f"purchasePlan.{n}", w, f) for n, w, f in zip(names, asked, there, strict=True)]
+
+
+def _text_pairs(wanted: WantedDefinition, definition: GalleryDefinition) -> list[tuple[str, str | None, str]]:
+    """Return eula, privacy statement and features: fixed by their first PUT too."""
+    there = definition.properties
+    features = {each.get("name"): str(each.get("value")) for each in there.get("features") or ()}
+    pairs: list[tuple[str, str | None, str]] = [
+        ("eula", wanted.eula, there.get("eula") or "absent"),
+        ("privacyStatementUri", wanted.privacy_statement_uri, there.get("privacyStatementUri") or "absent"),
+    ]
+    for feature in wanted.features or ():
+        found = features.get(feature.name, "absent")
+        same = found.casefold() == feature.value.casefold()  # Azure re-cases values
+        pairs.append((f"features.{feature.name}", found if same else feature.value, found))
+    return pairs

@@ -5,7 +5,7 @@ from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
 from imageferry.api.status import Deletion, Phase, Proof, Status
-from imageferry.migration import guards, identity, requests, verification
+from imageferry.migration import guards, identity, requests, upkeep, verification
 from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
 from imageferry.migration.report import (
     FALSE,
@@ -15,8 +15,8 @@ from imageferry.migration.report import (
     compose,
 )
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
-from imageferry.migration.tracking import version_fields, version_says
-from imageferry.migration.unbuilt import definition_says, definition_status, source_status
+from imageferry.migration.tracking import definition_says, version_fields, version_says
+from imageferry.migration.unbuilt import source_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Ending:
 def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     """Return the next step for a version that is complete while its image is there."""
     ending = _ending(case, image, version)
+    if ending.verified.current and (step := upkeep.version(_as_told(ending), version)):
+        return step  # what waited for the verification: the version joins the latest
     if guards.wants_siblings(ending.evaluation, case.facts.siblings):
         return Look(What.SIBLINGS)
     if not ending.evaluation.blocking:
@@ -70,10 +72,20 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
         verified=verified,
         completion=completion,
         siblings=case.facts.siblings,
-        settle=case.timing.settle,
+        timing=case.timing,
+        brake=case.context.brake,
         now=case.now,
     )
     return Ending(case, image, version, proof, verified, completion, guards.evaluate(deletion_case))
+
+
+def _as_told(ending: Ending) -> Case:
+    """Return the case with what was said in this pass, as the next pass would read it."""
+    said, status = ending.verified, ending.case.migration.status
+    others = [c for c in status.conditions if c.type.casefold() != verification.VERIFIED.casefold()]
+    told = {"proof": ending.proof, "verification": said.verification, "conditions": [*others, said.condition]}
+    migration = ending.case.migration.model_copy(update={"status": status.model_copy(update=told)})
+    return replace(ending.case, migration=migration, context=replace(ending.case.context, completion=ending.completion))
 
 
 def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Completion:
@@ -87,7 +99,9 @@ def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Comple
 def _await_verification(ending: Ending) -> Wait:
     command = verification.command(ending.case.migration, ending.proof.digest)
     message = f"Every wanted region is Completed. Try the version, then verify it: {command}"
-    summary = Summary(Phase.VERIFYING, "AwaitingVerification", message, reached=frozenset({ReadyWhen.REPLICATED}))
+    summary = Summary(
+        Phase.AWAITING_VERIFICATION, "AwaitingVerification", message, reached=frozenset({ReadyWhen.REPLICATED})
+    )
     reason = "Retained" if ending.policy is DeletionPolicy.RETAIN else "AwaitingVerification"
     return _wait(ending, summary, Says(FALSE, reason, ending.verified.message))
 
@@ -102,8 +116,9 @@ def _blocked(ending: Ending) -> Wait:
     """Wait for the guards that do not hold; where time alone is missing, until then."""
     blocking = {n: a for n, a in ending.evaluation.blocking.items() if a is not guards.DEFERRED}
     text = "; ".join(f"{name}: {answer.message}" for name, answer in blocking.items())
-    reason = "DeletionWaits" if ending.evaluation.due else "DeletionBlocked"
-    summary = _leaving(reason, f"The managed image stays for now: {text}.")
+    waits = ending.evaluation.due is not None
+    reason, phase = ("DeletionWaits", Phase.DELETING) if waits else ("DeletionBlocked", Phase.DELETION_BLOCKED)
+    summary = _leaving(reason, f"The managed image stays for now: {text}.", phase=phase)
     return _wait(ending, summary, Says(FALSE, reason, text))
 
 
@@ -120,8 +135,8 @@ def await_deletion(case: Case) -> Wait:
     return Wait(status, case.timing.soon, case.context.completion)
 
 
-def _leaving(reason: str, message: str) -> Summary:
-    return Summary(Phase.DELETING, reason, message, reached=frozenset({ReadyWhen.REPLICATED, ReadyWhen.VERIFIED}))
+def _leaving(reason: str, message: str, *, phase: Phase = Phase.DELETING) -> Summary:
+    return Summary(phase, reason, message, reached=frozenset({ReadyWhen.REPLICATED, ReadyWhen.VERIFIED}))
 
 
 _DELETING = _leaving("DeletingSource", "the deletion of the managed image was requested")
@@ -148,5 +163,4 @@ def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> St
     }
     if isinstance(case.facts.definition, Found):
         says |= definition_says(case.facts.definition.value)
-        common["definition"] = definition_status(case)
     return compose(case.migration, summary, now=case.now, says=says, **(common | fields))

@@ -72,6 +72,7 @@ class Gallery:
 
     id: str
     location: str
+    provisioning_state: str = "Succeeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ class GalleryDefinition:
     architecture: str
     identifier: tuple[str, str, str]
     purchase_plan: tuple[str, str, str] | None = None
+    location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """As ARM gave them."""
 
 
 @dataclass(frozen=True, slots=True)

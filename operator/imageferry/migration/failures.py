@@ -82,7 +82,9 @@ def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> S
     if not ready:
         summary = Summary(Phase.STALLED, reason, error.message, Standing.STUCK)
         return compose(migration, summary, now=now, error=error)
-    summary = Summary(migration.status.phase or Phase.VERIFYING, reason, error.message, reached=frozenset(ReadyWhen))
+    summary = Summary(
+        migration.status.phase or Phase.AWAITING_VERIFICATION, reason, error.message, reached=frozenset(ReadyWhen)
+    )
     final = migration.status.deletion is not None and migration.status.deletion.receipt is not None
     blocked = Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")
     return compose(migration, summary, now=now, says={} if final else {SOURCE_DELETED: blocked}, error=error)

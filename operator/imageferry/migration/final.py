@@ -1,10 +1,18 @@
-"""The end of a migration: the image is gone, and nothing is done for it any more."""
+"""The end of a migration: the image is gone, and is never looked at again.
 
+The version stays in the migration's care as far as the spec is edited: regions and
+replicas can be added. It is never deleted or built anew, as nothing could bring it back.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from imageferry.api.spec import ReadyWhen
-from imageferry.api.status import ActionName, Deletion, Phase, Receipt, ReceiptOutcome
-from imageferry.migration.facts import MISSING, UNSEEN, Found, What
+from imageferry.api.status import ActionName, Deletion, Operation, Phase, Receipt, ReceiptOutcome
+from imageferry.migration import regions, upkeep
+from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
     FALSE,
     REPLICATED,
@@ -16,8 +24,9 @@ from imageferry.migration.report import (
     compose,
 )
 from imageferry.migration.requests import version_id
+from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Case, Look, Step, Wait
-from imageferry.migration.tracking import version_fields, version_says
+from imageferry.migration.tracking import built_from_source, version_fields, version_says
 
 EVERYTHING = frozenset(ReadyWhen)
 SENTENCES = {
@@ -26,14 +35,33 @@ SENTENCES = {
 }
 
 
-def decide(case: Case) -> Step:
-    """Tell whether the version is there, now and then."""
-    receipt = case.migration.status.deletion.receipt if case.migration.status.deletion else None
-    if receipt is None:
-        raise AssertionError("a migration without a receipt is not final")
+def decide(case: Case, receipt: Receipt, *, may_act: bool) -> Step:
+    """Keep the version as the spec has it, also as edited later; tell of it when it is gone."""
     if case.facts.version is UNSEEN:
         return Look(What.VERSION)
-    return _wait(case, receipt)
+    if not isinstance(case.facts.version, Found) or not built_from_source(case, case.facts.version.value):
+        return _wait(case, receipt)
+    version = case.facts.version.value
+    if version.provisioning_state == "Failed" or regions.failed(case.migration.spec.version, version):
+        return _failed(case, version)
+    step = None
+    if may_act and version.provisioning_state == SUCCEEDED:
+        step = upkeep.version(case, version) or upkeep.definition(case, version)
+    return step or _wait(case, receipt)
+
+
+def _failed(case: Case, version: GalleryVersion) -> Wait:
+    """Stop: the image is gone, so nothing can be built again, and nothing is deleted."""
+    spec = case.migration.spec.version
+    failed = regions.failed(spec, version)
+    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in failed.items())
+    message = (
+        f"spec.version.targetRegions: replication failed ({details or 'the version is Failed'}); the version goes on "
+        "serving where it is Completed. Its source is gone, so do not delete it: take the region out of the version in "
+        "Azure and out of this spec, then add it again"
+    )
+    says = version_says(case, version)
+    return stalled(case, "RegionFailed", message, says=says, **version_fields(case, version))
 
 
 def source_gone(case: Case) -> Wait:
@@ -61,8 +89,25 @@ def _wait(case: Case, receipt: Receipt) -> Wait:
         message = f"{version_id(case.migration)} is gone, and its source too; nothing can bring it back"
         says |= {kind: Says(FALSE, "Gone", message) for kind in (VERSION_READY, REPLICATED)}
         fields = {"replication": None}
-    summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
+    summary, after = _summary(case, sentence)
     deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt})
-    fields |= {"deletion": deletion, "operation": None}
-    status = compose(case.migration, summary, now=case.now, says=says, **fields)
-    return Wait(status, case.timing.complete)
+    fields |= {"deletion": deletion, "operation": _open(fields)}
+    return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), after)
+
+
+def _summary(case: Case, sentence: str) -> tuple[Summary, timedelta]:
+    """Return Completed, or that regions which were added later are on their way."""
+    if isinstance(case.facts.version, Found) and built_from_source(case, case.facts.version.value):
+        version = case.facts.version.value
+        lagging = regions.incomplete(case.migration.spec.version, version)
+        if lagging or version.provisioning_state != SUCCEEDED:
+            message = f"{sentence}; waiting for {', '.join(lagging) or 'the version'}"
+            return Summary(Phase.REPLICATING, "Replicating", message), case.timing.building
+    summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
+    return summary, case.timing.complete
+
+
+def _open(fields: Mapping[str, Any]) -> Operation | None:
+    """Return the announcement of an update that does not show yet; that of the deletion is over."""
+    operation: Operation | None = fields.get("operation")
+    return None if operation and operation.action is ActionName.DELETE_IMAGE else operation

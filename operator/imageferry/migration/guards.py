@@ -1,8 +1,8 @@
 """What has to hold, in one and the same pass, before a managed image is deleted.
 
 Each guard is a pure function of the case. A wrong delete cannot be undone, so a guard
-that cannot tell says no. Two of them need something that is only fetched or counted
-once the others hold: `Settled` and `NotShared`, the deferred ones.
+that cannot tell says no. Three of them need something that is only fetched or counted
+once the others hold: `Settled`, `WithinRate` and `NotShared`, the deferred ones.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from imageferry.api.spec import DeletionPolicy, ReplicationMode, Spec
 from imageferry.api.status import GuardStatus, Proof
 from imageferry.migration import identity, regions, verification
 from imageferry.migration.facts import Completion, Fact, Found, GalleryVersion, ManagedImage, Sibling
+from imageferry.migration.steps import Brake
+from imageferry.migration.timing import Timing
 
 SUCCEEDED = "Succeeded"
 
@@ -28,7 +30,8 @@ class DeletionCase:
     verified: verification.Verdict
     completion: Completion
     siblings: Fact[tuple[Sibling, ...]]
-    settle: timedelta
+    timing: Timing
+    brake: Brake
     now: datetime
 
     @property
@@ -133,9 +136,28 @@ def grace_elapsed(case: DeletionCase) -> Answer:
 
 def settled(case: DeletionCase) -> Answer:
     """Hold when this process itself has seen every region stay Completed for long enough."""
-    due = case.completion.since + case.settle
-    message = f"the regions have to stay Completed for {case.settle} in the operator's own sight"
+    due = case.completion.since + case.timing.settle
+    message = f"the regions have to stay Completed for {case.timing.settle} in the operator's own sight"
     return Answer(passed=case.now >= due, message=message, due=due)
+
+
+def deletion_enabled(case: DeletionCase) -> Answer:
+    """Hold unless the operator is set to delete nothing at all."""
+    if case.brake.enabled:
+        return holds("the operator may delete")
+    return blocks("the operator's setting deletion.enabled (IMAGEFERRY_DELETION_ENABLED) is false")
+
+
+def within_rate(case: DeletionCase) -> Answer:
+    """Hold while the operator has deleted fewer images than its setting allows lately."""
+    window = case.timing.rate_window
+    recent = sorted(at for at in case.brake.deletions if at + window > case.now)
+    if case.brake.most is None or len(recent) < case.brake.most:
+        return holds("deletion.maxPerHour leaves room")
+    message = f"deletion.maxPerHour is {case.brake.most}, and {len(recent)} images were deleted lately"
+    if not case.brake.most:
+        return blocks(message)
+    return Answer(passed=False, message=message, due=recent[-case.brake.most] + window)
 
 
 def not_shared(case: DeletionCase) -> Answer:
@@ -154,6 +176,7 @@ def not_shared(case: DeletionCase) -> Answer:
 
 IMMEDIATE: dict[str, Guard] = {
     "PolicyAllows": policy_allows,
+    "DeletionEnabled": deletion_enabled,
     "VersionBuiltFromSource": version_built_from_source,
     "SourceUnchanged": source_unchanged,
     "AllRegionsCompleted": all_regions_completed,
@@ -161,7 +184,7 @@ IMMEDIATE: dict[str, Guard] = {
     "VerificationCurrent": verification_current,
     "GraceElapsed": grace_elapsed,
 }
-DEFERRED_GUARDS: dict[str, Guard] = {"Settled": settled, "NotShared": not_shared}
+DEFERRED_GUARDS: dict[str, Guard] = {"Settled": settled, "WithinRate": within_rate, "NotShared": not_shared}
 
 
 @dataclass(frozen=True, slots=True)

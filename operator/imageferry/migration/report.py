@@ -43,7 +43,8 @@ class Standing(Enum):
 
     WORKING = "working"
     STUCK = "stuck"
-    SUSPENDED = "suspended"
+    RESTING = "resting"
+    """Suspended or planned: nothing is on its way, and nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def compose(
     """Return the whole new status; `verified` replaces the condition of others."""
     observed = dict(says or {}) | _overall(migration, summary)
     conditions = _fold(migration, observed, removed=_withdrawn(migration, summary), verified=verified, now=now)
-    update = {"error": None, **fields}
+    asked = migration.asked_at or migration.status.last_handled_reconcile_at
+    update = {"error": None, "plan": None, "last_handled_reconcile_at": asked, **fields}
     return migration.status.model_copy(
         update={
             "observed_generation": migration.metadata.generation,
@@ -83,14 +85,14 @@ def compose(
 def _withdrawn(migration: ImageMigration, summary: Summary) -> tuple[str, ...]:
     """Return the overall conditions that go unless they are said anew; a Ready that was reached outlasts suspension."""
     ready = next((c for c in migration.status.conditions if c.type == READY), None)
-    if summary.standing is Standing.SUSPENDED and ready and ready.status is TRUE:
+    if summary.standing is Standing.RESTING and ready and ready.status is TRUE:
         return (RECONCILING, STALLED)
     return (READY, RECONCILING, STALLED)
 
 
 def _overall(migration: ImageMigration, summary: Summary) -> dict[str, Says]:
     reason, message = summary.reason, summary.message
-    if summary.standing is Standing.SUSPENDED:
+    if summary.standing is Standing.RESTING:
         return {}
     if migration.spec.ready_when in summary.reached:
         return {READY: Says(TRUE, reason, message)}

@@ -6,19 +6,25 @@ names its source in the first PUT only; later ones send an empty storageProfile,
 keeps it (section 3.5). ARM replaces targetRegions as a whole, so an update repeats all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from imageferry.api.extras import GalleryCreation
 from imageferry.api.resource import ImageMigration
-from imageferry.api.spec import Identifier, TargetRegion
+from imageferry.api.spec import Identifier, Latest, TargetRegion
 from imageferry.api.spec import Version as WantedVersion
 from imageferry.api.status import ActionName
-from imageferry.migration import identity, regions
+from imageferry.migration import edits, identity, regions
 from imageferry.migration.definitions import GENERALIZED
-from imageferry.migration.facts import Gallery, GalleryVersion, ManagedImage
+from imageferry.migration.edits import Edit
+from imageferry.migration.facts import Gallery, GalleryDefinition, GalleryVersion, ManagedImage
 
 Body = dict[str, Any]
+
+_UPDATABLE = ("description", "releaseNoteUri", "recommended", "disallowed")
+_AS_GIVEN = (*_UPDATABLE, "eula", "privacyStatementUri", "purchasePlan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +47,53 @@ def version_id(migration: ImageMigration) -> str:
     return f"{definition_id(migration)}/versions/{migration.spec.version.name}"
 
 
-def create_definition(migration: ImageMigration, image: ManagedImage, gallery: Gallery) -> Action:
+def create_gallery(migration: ImageMigration, creation: GalleryCreation, *, cluster: str) -> Action:
+    """Create the gallery as the spec allows."""
+    properties = {"description": creation.description} if creation.description else {}
+    body = {
+        "location": creation.location,
+        "tags": {**(creation.tags or {}), **_provenance(migration, cluster)},
+        "properties": properties,
+    }
+    return Action(ActionName.CREATE_GALLERY, migration.spec.gallery.id, body)
+
+
+def create_definition(migration: ImageMigration, image: ManagedImage, gallery: Gallery, *, cluster: str) -> Action:
     """Create the definition, in the gallery's region."""
     spec = migration.spec.definition
+    wire = spec.wire()
+    features = [{"name": "SecurityType", "value": str(spec.security_type or "Standard")}, *wire.get("features", [])]
     properties: Body = {
         "osType": image.os_type,
         "osState": GENERALIZED,
         "hyperVGeneration": image.generation,
         "architecture": "x64",
         "identifier": _identifier(migration),
-        "features": [{"name": "SecurityType", "value": str(spec.security_type or "Standard")}],
+        "features": features,
+        **{name: wire[name] for name in _AS_GIVEN if wire.get(name)},
     }
-    if spec.purchase_plan:
-        properties["purchasePlan"] = spec.purchase_plan.wire()
-    body = {"location": gallery.location, "properties": properties}
+    if spec.end_of_life_date:
+        properties["endOfLifeDate"] = edits.date_text(spec.end_of_life_date)
+    tags = {**(spec.tags or {}), **_provenance(migration, cluster)}
+    body = {"location": gallery.location, "tags": tags, "properties": properties}
     return Action(ActionName.CREATE_DEFINITION, definition_id(migration), body)
+
+
+def update_definition(
+    migration: ImageMigration, definition: GalleryDefinition, changes: Iterable[Edit], *, now: datetime
+) -> Action:
+    """Change the fields that the spec changed; all else is sent back as it is."""
+    properties = {name: value for name, value in definition.properties.items() if name != "provisioningState"}
+    _drop_past(properties, now)
+    fields = {edit.field for edit in changes}
+    wire = migration.spec.definition.wire()
+    for name in _UPDATABLE:
+        if any(field == name or field.startswith(f"{name}.") for field in fields):
+            properties[name] = wire[name]
+    if edits.DEFINITION_END in fields and migration.spec.definition.end_of_life_date:
+        properties["endOfLifeDate"] = edits.date_text(migration.spec.definition.end_of_life_date)
+    body = {"location": definition.location, "tags": _tags(definition.tags, changes), "properties": properties}
+    return Action(ActionName.UPDATE_DEFINITION, definition_id(migration), body)
 
 
 def create_version(migration: ImageMigration, image: ManagedImage, *, cluster: str) -> Action:
@@ -66,35 +104,49 @@ def create_version(migration: ImageMigration, image: ManagedImage, *, cluster: s
         "replicaCount": spec.replica_count,
         "storageAccountType": str(spec.storage_account_type),
         "replicationMode": str(spec.replication_mode),
-        "excludeFromLatest": False,
+        "excludeFromLatest": spec.latest is not Latest.JOIN,
     }
-    tags = {
-        identity.MIGRATION_TAG: migration.metadata.uid,
-        identity.CLUSTER_TAG: cluster,
-        identity.FINGERPRINT_TAG: identity.fingerprint(image),
-    }
+    if spec.end_of_life_date:
+        profile["endOfLifeDate"] = edits.date_text(spec.end_of_life_date)
+    fingerprint = {identity.FINGERPRINT_TAG: identity.fingerprint(image)}
+    tags = {**(spec.tags or {}), **_provenance(migration, cluster), **fingerprint}
+    # a stale body that lacks a region is then refused instead of removing it
+    safety = {"allowDeletionOfReplicatedLocations": False}
+    if spec.safety_profile:
+        safety["blockDeletionBeforeEndOfLife"] = spec.safety_profile.block_deletion_before_end_of_life
     properties: Body = {
         "publishingProfile": profile,
         "storageProfile": {"source": {"id": migration.spec.source.managed_image_id}},
-        # a stale body that lacks a region is then refused instead of removing it
-        "safetyProfile": {"allowDeletionOfReplicatedLocations": False},
+        "safetyProfile": safety,
     }
     body = {"location": image.location, "tags": tags, "properties": properties}
     return Action(ActionName.CREATE_VERSION, version_id(migration), body)
 
 
-def add_regions(migration: ImageMigration, version: GalleryVersion) -> Action:
-    """Add the wanted regions that the version lacks; all that it has is kept."""
+def update_version(
+    migration: ImageMigration, version: GalleryVersion, changes: Iterable[Edit], *, now: datetime
+) -> Action:
+    """Add the wanted regions that the version lacks and change what the spec changed; all else goes back as it is."""
     spec = migration.spec.version
-    added = [_region(region, spec) for region in regions.missing(spec, version)]
+    changed = {edit.field: edit.after for edit in changes}
     profile = {key: value for key, value in version.publishing_profile.items() if key != "publishedDate"}
-    profile["targetRegions"] = [*(dict(region) for region in version.target_regions), *added]
+    _drop_past(profile, now)
+    added = [_region(region, spec) for region in regions.missing(spec, version)]
+    profile["targetRegions"] = [*(_changed_region(region, changed) for region in version.target_regions), *added]
+    if edits.EXCLUDED in changed:
+        profile["excludeFromLatest"] = changed[edits.EXCLUDED] == "true"
+    if edits.REPLICAS in changed:
+        profile["replicaCount"] = spec.replica_count
+    if edits.END_OF_LIFE in changed:
+        profile["endOfLifeDate"] = changed[edits.END_OF_LIFE]
     safety = {"allowDeletionOfReplicatedLocations": False}
     if version.block_deletion_before_end_of_life is not None:
         safety["blockDeletionBeforeEndOfLife"] = version.block_deletion_before_end_of_life
+    if edits.BLOCKED in changed:
+        safety["blockDeletionBeforeEndOfLife"] = changed[edits.BLOCKED] == "true"
     properties = {"publishingProfile": profile, "storageProfile": {}, "safetyProfile": safety}
-    body = {"location": version.location, "tags": dict(version.tags), "properties": properties}
-    return Action(ActionName.ADD_REGIONS, version_id(migration), body)
+    body = {"location": version.location, "tags": _tags(version.tags, changes), "properties": properties}
+    return Action(ActionName.UPDATE_VERSION, version_id(migration), body)
 
 
 def delete_image(image: ManagedImage) -> Action:
@@ -112,9 +164,37 @@ def _identifier(migration: ImageMigration) -> Body:
 
 
 def _region(region: TargetRegion, version: WantedVersion) -> Body:
-    return {
+    body: Body = {
         "name": region.name,
         "regionalReplicaCount": region.regional_replica_count or version.replica_count,
         "storageAccountType": str(region.storage_account_type or version.storage_account_type),
         "excludeFromLatest": bool(region.exclude_from_latest),
     }
+    return body | ({"encryption": region.encryption.wire()} if region.encryption else {})
+
+
+def _changed_region(region: Mapping[str, Any], changed: Mapping[str, str | None]) -> Body:
+    path = f"{edits.REGION}{region['name']}"
+    count, excluded = changed.get(f"{path}.regionalReplicaCount"), changed.get(f"{path}.excludeFromLatest")
+    return {
+        **region,
+        **({"regionalReplicaCount": int(count)} if count else {}),
+        **({"excludeFromLatest": excluded == "true"} if excluded else {}),
+    }
+
+
+def _tags(present: Mapping[str, str], changes: Iterable[Edit]) -> Body:
+    """Return the tags with those of the spec changed or taken out; foreign ones stay."""
+    changed = {edit.field.removeprefix(edits.TAG): edit.after for edit in changes if edit.field.startswith(edits.TAG)}
+    return {name: value for name, value in {**present, **changed}.items() if value is not None}
+
+
+def _provenance(migration: ImageMigration, cluster: str) -> dict[str, str]:
+    return {identity.MIGRATION_TAG: migration.metadata.uid, identity.CLUSTER_TAG: cluster}
+
+
+def _drop_past(body: Body, now: datetime) -> None:
+    """Leave out an end of life that has passed: Azure refuses a PUT that carries one (fact sheet, section 9)."""
+    end = body.get("endOfLifeDate")
+    if end and edits.date_text(str(end)) <= f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}":
+        del body["endOfLifeDate"]

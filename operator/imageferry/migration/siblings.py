@@ -39,18 +39,10 @@ def _source(body: Mapping[str, Any]) -> str:
 
 def _read(other: ImageMigration) -> Sibling:
     status = other.status
-    said = verification.spoken(status)
-    digest = status.proof.digest if status.proof else None
     return Sibling(
         key=other.key,
         retains=other.spec.source_deletion.policy is DeletionPolicy.RETAIN,
         finished=bool(status.deletion and status.deletion.receipt),
         replicated=any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions),
-        verified=bool(
-            said
-            and said.status is ConditionStatus.TRUE
-            and digest
-            and status.verification
-            and status.verification.digest == digest
-        ),
+        verified=verification.stands(status),
     )

@@ -1,12 +1,13 @@
 """What `decide` may answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeAlias
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import ActionName, Status
+from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
 from imageferry.migration.requests import Action
 from imageferry.migration.timing import Timing
@@ -51,6 +52,17 @@ Step: TypeAlias = Look | Act | Wait
 
 
 @dataclass(frozen=True, slots=True)
+class Brake:
+    """The operator's global brake on deletions."""
+
+    enabled: bool = True
+    most: int | None = None
+    """Deletions within the window; None: any number."""
+    deletions: tuple[datetime, ...] = ()
+    """When other migrations' images were deleted lately."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a decision needs besides the resource and the facts."""
 
@@ -59,6 +71,11 @@ class Context:
     cluster: str
     completion: Completion | None = None
     """What this process remembers of the migration from earlier passes."""
+    operation_since: datetime | None = None
+    """When this process first saw the announcement that is open now. Clocks of others do not count."""
+    peers: tuple[Peer, ...] = ()
+    """Other migrations that share an image, a gallery, a definition or a version with this one."""
+    brake: Brake = field(default_factory=Brake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +98,10 @@ class Case:
 
     def announced(self, name: ActionName) -> bool:
         """Whether this was announced so recently that its effect may not show yet."""
-        operation = self.migration.status.operation
-        if operation is None or operation.action is not name:
+        operation, since = self.migration.status.operation, self.context.operation_since
+        if operation is None or operation.action is not name or since is None:
             return False
-        return abs(self.now - operation.requested_at) < self.timing.disbelief
+        return self.now - since < self.timing.disbelief
 
     def next_attempt(self, name: ActionName) -> int:
         """Return how often this will have been announced, the coming time included."""

@@ -34,8 +34,10 @@ class Timing:
     """The same for passing faults."""
     denied: timedelta = timedelta(minutes=10)
     """How long a 403 may be a role that still spreads."""
-    compare: timedelta = timedelta(minutes=5)
-    """Between full LISTs that are compared with what the watch told."""
+    compare: timedelta = timedelta(minutes=10)
+    """Between LISTs of metadata that are compared with what the watch told."""
+    rate_window: timedelta = timedelta(hours=1)
+    """In which `deletion.maxPerHour` counts."""
     report: timedelta = timedelta(minutes=5)
     """Between writes that report nothing but progress."""
 

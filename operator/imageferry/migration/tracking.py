@@ -1,12 +1,14 @@
-"""What the status shows of a version that is there."""
+"""What the status shows of a version and of a definition that are there."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from imageferry.api.status import ActionName, Operation, Outcome, VersionStatus
-from imageferry.migration import identity, regions, requests
-from imageferry.migration.facts import GalleryVersion
+from imageferry.api.status import ActionName, DefinitionStatus, Operation, Outcome, VersionStatus
+from imageferry.migration import edits, identity, regions, requests, verification
+from imageferry.migration.edits import Edit
+from imageferry.migration.facts import Found, GalleryDefinition, GalleryVersion
 from imageferry.migration.guards import SUCCEEDED
-from imageferry.migration.report import FALSE, REPLICATED, TRUE, VERSION_READY, Says
+from imageferry.migration.report import DEFINITION_READY, FALSE, REPLICATED, TRUE, VERSION_READY, Says
 from imageferry.migration.steps import Case
 
 
@@ -25,6 +27,11 @@ def built_from_source(case: Case, version: GalleryVersion) -> bool:
     return identity.same_id(version.source_id, case.migration.spec.source.managed_image_id)
 
 
+def is_ours(case: Case, tags: Mapping[str, str]) -> bool:
+    """Whether this very migration created what carries these tags."""
+    return tags.get(identity.MIGRATION_TAG) == case.migration.metadata.uid
+
+
 def _replicated(case: Case, version: GalleryVersion) -> Says:
     spec = case.migration.spec.version
     if lagging := regions.incomplete(spec, version):
@@ -35,15 +42,38 @@ def _replicated(case: Case, version: GalleryVersion) -> Says:
     return Says(TRUE, "AllRegionsCompleted", "every wanted region is Completed")
 
 
+def version_edits(case: Case, version: GalleryVersion) -> tuple[Edit, ...]:
+    """Return the edits that a version of ours does not show yet; a version of others is not edited."""
+    if not is_ours(case, version.tags):
+        return ()
+    return edits.pending(_version_wanted(case, version), _version_applied(case), edits.version_actual(version))
+
+
+def definition_edits(case: Case, definition: GalleryDefinition) -> tuple[Edit, ...]:
+    """Return the edits that a definition of ours does not show yet; a definition of others is not edited."""
+    if not is_ours(case, definition.tags):
+        return ()
+    wanted = edits.definition_wanted(case.migration.spec.definition)
+    return edits.pending(wanted, definition_applied(case), edits.definition_actual(definition))
+
+
+def definition_applied(case: Case) -> Mapping[str, str] | None:
+    """Return what was sent of the definition before."""
+    before = case.migration.status.definition
+    return before.applied if before else None
+
+
 def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
-    """Return the fields of the status that come from the version alone."""
+    """Return the fields of the status that come from the version, and from the definition where it was looked at."""
     before = case.migration.status
-    ours = version.tags.get(identity.MIGRATION_TAG) == case.migration.metadata.uid
+    ours = is_ours(case, version.tags)
     operation = before.operation
     attempts = (before.version.attempts if before.version else None) or 0
     if ours and operation and operation.action is ActionName.CREATE_VERSION:
         attempts += 1  # seen for the first time
-    return {
+    applied = _version_applied(case)
+    settled = edits.settle(_version_wanted(case, version), applied, edits.version_actual(version)) if ours else None
+    fields: dict[str, Any] = {
         "operation": _unresolved(operation, case, version),
         "version": VersionStatus(
             id=requests.version_id(case.migration),
@@ -51,13 +81,60 @@ def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
             provisioning_state=version.provisioning_state,
             published_date=version.published_date,
             attempts=attempts or None,
+            applied=settled,
         ),
         "replication": regions.report(case.migration.spec.version, version, before=before.replication, now=case.now),
     }
+    if isinstance(case.facts.definition, Found):
+        fields["definition"] = definition_status(case, case.facts.definition.value)
+    return fields
+
+
+def definition_says(definition: GalleryDefinition) -> dict[str, Says]:
+    """Return what DefinitionReady says of a definition that fits."""
+    return {DEFINITION_READY: Says(TRUE, "Agrees", f"the definition {definition.id.rsplit('/', 1)[-1]} fits the image")}
+
+
+def definition_status(case: Case, definition: GalleryDefinition) -> DefinitionStatus:
+    """Return the definition as the status shows it."""
+    ours = is_ours(case, definition.tags)
+    wanted, actual = edits.definition_wanted(case.migration.spec.definition), edits.definition_actual(definition)
+    return DefinitionStatus(
+        id=requests.definition_id(case.migration),
+        outcome=Outcome.CREATED if ours else Outcome.ADOPTED,
+        applied=edits.settle(wanted, definition_applied(case), actual) if ours else None,
+    )
+
+
+def _version_wanted(case: Case, version: GalleryVersion) -> edits.Fields:
+    """Return what the spec says of the version, for the regions that it has."""
+    spec = case.migration.spec.version
+    present = [each for each in regions.wanted(spec, version.location) if each.name in version.region_names]
+    return edits.version_wanted(spec, present, joined=_joined(case))
+
+
+def _version_applied(case: Case) -> Mapping[str, str] | None:
+    before = case.migration.status.version
+    return before.applied if before else None
+
+
+def _joined(case: Case) -> bool:
+    """Whether the version may be the latest now: it is verified, or was once, and the spec has it join then."""
+    status = case.migration.status
+    receipt = status.deletion.receipt if status.deletion else None
+    was = (_version_applied(case) or {}).get(edits.EXCLUDED) == "false"
+    return was or verification.stands(status) or bool(receipt and receipt.digest)
 
 
 def _unresolved(operation: Operation | None, case: Case, version: GalleryVersion) -> Operation | None:
     """Return the announcement as long as its outcome was not seen."""
-    if operation and operation.action is ActionName.ADD_REGIONS:
-        return operation if regions.missing(case.migration.spec.version, version) else None
-    return operation if operation and operation.action is ActionName.DELETE_IMAGE else None
+    if operation is None:
+        return None
+    if operation.action is ActionName.UPDATE_VERSION:
+        pending = bool(regions.missing(case.migration.spec.version, version) or version_edits(case, version))
+    elif operation.action is ActionName.UPDATE_DEFINITION:
+        definition = case.facts.definition
+        pending = not isinstance(definition, Found) or bool(definition_edits(case, definition.value))
+    else:
+        pending = operation.action is ActionName.DELETE_IMAGE
+    return operation if pending else None

@@ -8,9 +8,11 @@ from imageferry.migration.verification import PROOF_CHANGED, VERIFIED
 
 NORMAL, WARNING = "Normal", "Warning"
 ACTIONS = {
+    "CreateGallery": ("GalleryRequested", "the gallery is requested"),
     "CreateDefinition": ("DefinitionRequested", "the image definition is requested"),
+    "UpdateDefinition": ("DefinitionUpdateRequested", "a change of the image definition is requested"),
     "CreateVersion": ("VersionRequested", "the image version is requested"),
-    "AddRegions": ("RegionsRequested", "more target regions are requested"),
+    "UpdateVersion": ("VersionUpdateRequested", "a change of the image version is requested"),
     "DeleteImage": ("SourceDeletionRequested", "the deletion of the managed image is requested"),
 }
 
@@ -72,6 +74,12 @@ def _blocked(before: Status, after: Status) -> Notice | None:
     return Notice(WARNING, "DeletionBlocked", new.message or "")
 
 
+def _planned(before: Status, after: Status) -> Notice | None:
+    if after.phase is not Phase.PLANNED or after.plan == before.plan:
+        return None
+    return Notice(NORMAL, "Planned", f"{len(after.plan or ())} calls would change Azure; see status.plan")
+
+
 def _completed(before: Status, after: Status) -> Notice | None:
     if after.phase is not Phase.COMPLETED or before.phase is Phase.COMPLETED:
         return None
@@ -100,4 +108,4 @@ def _summary(status: Status) -> str:
 
 
 # as it happened: what allowed a request comes before it
-_IN_ORDER = (_suspended, _stalled, _replicated, _verified, _blocked, _requested, _completed)
+_IN_ORDER = (_suspended, _stalled, _replicated, _verified, _blocked, _requested, _planned, _completed)

@@ -8,18 +8,18 @@ built again within a budget; what was verified of the old one does not count for
 from collections.abc import Mapping
 from typing import Any
 
-from imageferry.api.spec import ReplicationMode
 from imageferry.api.status import (
     ActionName,
     DefinitionStatus,
-    Outcome,
     Phase,
+    Severity,
     SourceStatus,
     Status,
     VersionStatus,
 )
-from imageferry.migration import definitions, identity, requests, verification
-from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryDefinition, ManagedImage, What
+from imageferry.migration import claims, definitions, edits, identity, preflight, regions, requests, verification
+from imageferry.migration.claims import Claim
+from imageferry.migration.facts import UNSEEN, Found, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
     DEFINITION_READY,
@@ -32,12 +32,11 @@ from imageferry.migration.report import (
     Summary,
     compose,
 )
-from imageferry.migration.stall import stalled
+from imageferry.migration.stall import stalled, waiting
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
+from imageferry.migration.tracking import definition_says, definition_status
 
 BUILD_BUDGET = 3
-LARGEST_DISK_GB = 2048
-"""Beyond it ARM answers GallerySourceResourceExceedsMaxSize (fact sheet, section 4.3)."""
 
 
 def decide(case: Case) -> Step:
@@ -87,34 +86,13 @@ def _check_image(case: Case, image: ManagedImage) -> Step:
         return _preflight_stall(case, "SourceFailed", message, source=source)
     if image.provisioning_state != SUCCEEDED:
         message = f"the image is {image.provisioning_state}; waiting until it is {SUCCEEDED}"
-        summary = Summary(Phase.PENDING, "SourceNotSettled", message)
+        summary = Summary(Phase.CHECKING, "SourceNotSettled", message)
         return Wait(_status(case, summary, source=source), case.timing.soon * 3)
-    if finding := _unfit(case, image):
-        reason, message = finding
-        return _preflight_stall(case, reason, message, source=source)
+    found = preflight.examine(case.migration, image, now=case.now)
+    if found and found[0].severity is Severity.BLOCKS:
+        shown = [finding.status for finding in found]
+        return _preflight_stall(case, found[0].reason, found[0].message, source=source, findings=shown)
     return _see_definition(case, image)
-
-
-def _unfit(case: Case, image: ManagedImage) -> tuple[str, str] | None:
-    """Return reason and message when this image can never become this version."""
-    spec = case.migration.spec
-    if image.os_state != definitions.GENERALIZED:
-        return "SourceNotGeneralized", (
-            f"spec.source.managedImageId: the image is {image.os_state}; only generalized images can be migrated: "
-            "generalize the machine and capture it again"
-        )
-    large = [disk for disk in image.disks if (disk.size_gb or 0) > LARGEST_DISK_GB]
-    if large and spec.version.replication_mode is not ReplicationMode.SHALLOW:
-        lun = "the OS disk" if large[0].lun is None else f"the data disk at LUN {large[0].lun}"
-        return "SourceTooLarge", (
-            f"spec.source.managedImageId: {lun} has {large[0].size_gb} GB, and Azure builds versions from disks of at "
-            f"most {LARGEST_DISK_GB} GB; capture a smaller image, or use a new ImageMigration with "
-            "version.replicationMode Shallow"
-        )
-    if wrong := definitions.contradictions(spec.definition, image):
-        text = "; ".join(str(difference) for difference in wrong)
-        return "DefinitionContradictsSource", f"spec.definition: {text}; correct the field, or leave it out"
-    return None
 
 
 def _see_definition(case: Case, image: ManagedImage) -> Step:
@@ -133,22 +111,55 @@ def _see_definition(case: Case, image: ManagedImage) -> Step:
 def _create_definition(case: Case, image: ManagedImage) -> Step:
     if case.facts.gallery is UNSEEN:
         return Look(What.GALLERY)
-    if case.facts.gallery is MISSING:
-        gallery = case.migration.spec.gallery.id
+    if not isinstance(case.facts.gallery, Found):
+        return _create_gallery(case, image)
+    gallery = case.facts.gallery.value
+    if holder := claims.holder(Claim.DEFINITION, case.migration, case.context.peers):
+        return waiting(case, Claim.DEFINITION, holder, says=_not_built("WaitingForDefinition"), **_seen(case, image))
+    finding = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
+    if finding:
+        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
+    if gallery.provisioning_state not in (SUCCEEDED, "Updating"):
+        summary = Summary(Phase.DEFINING, "CreatingGallery", f"the gallery is {gallery.provisioning_state}")
+        return Wait(_status(case, summary, **_seen(case, image)), case.timing.soon)
+    wanted = DefinitionStatus(
+        id=requests.definition_id(case.migration), applied=edits.definition_wanted(case.migration.spec.definition)
+    )
+    summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
+    says = {PREFLIGHT: _passed(case, image)}
+    status = _status(case, summary, says=says, definition=wanted, **_seen(case, image))
+    action = requests.create_definition(case.migration, image, gallery, cluster=case.context.cluster)
+    return Act(action, status, case.next_attempt(action.name))
+
+
+def _create_gallery(case: Case, image: ManagedImage) -> Step:
+    """Create the gallery where the spec allows it."""
+    gallery = case.migration.spec.gallery
+    if gallery.create is None:
         message = (
-            f"spec.gallery.id: there is no gallery {gallery}; create it, or correct the id in a new ImageMigration"
+            f"spec.gallery.id: there is no gallery {gallery.id}; create it, let it be created by "
+            "spec.gallery.create, or correct the id in a new ImageMigration"
         )
         return _preflight_stall(case, "GalleryMissing", message, source=source_status(image))
-    summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-    status = _status(
-        case,
-        summary,
-        says={PREFLIGHT: _passed()},
-        source=source_status(image),
-        definition=DefinitionStatus(id=requests.definition_id(case.migration)),
-    )
-    action = requests.create_definition(case.migration, image, case.facts.gallery.value)
+    if case.announced(ActionName.CREATE_GALLERY):
+        told = "the gallery was requested; Azure does not show it yet"
+        return _disbelieve(case, Phase.DEFINING, "CreatingGallery", told)
+    if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
+        return waiting(case, Claim.GALLERY, holder, says=_not_built("WaitingForGallery"), **_seen(case, image))
+    summary = Summary(Phase.DEFINING, "CreatingGallery", "the gallery is requested")
+    status = _status(case, summary, says={PREFLIGHT: _passed(case, image)}, **_seen(case, image))
+    action = requests.create_gallery(case.migration, gallery.create, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
+
+
+def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
+    """Return the fields of the status that come from the image; an announcement is over once the next step comes."""
+    found = preflight.examine(case.migration, image, now=case.now)
+    return {
+        "source": source_status(image),
+        "findings": [finding.status for finding in found] or None,
+        "operation": None,
+    }
 
 
 def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
@@ -175,31 +186,24 @@ def definition_finding(case: Case, image: ManagedImage, definition: GalleryDefin
     )
 
 
-def definition_says(definition: GalleryDefinition) -> dict[str, Says]:
-    """Return what DefinitionReady says of a definition that fits."""
-    return {DEFINITION_READY: Says(TRUE, "Agrees", f"the definition {definition.id.rsplit('/', 1)[-1]} fits the image")}
-
-
-def definition_status(case: Case) -> DefinitionStatus:
-    """Return the definition as the status shows it."""
-    before, operation = case.migration.status.definition, case.migration.status.operation
-    requested = operation is not None and operation.action is ActionName.CREATE_DEFINITION
-    outcome = (before and before.outcome) or (Outcome.CREATED if requested else Outcome.ADOPTED)
-    return DefinitionStatus(id=requests.definition_id(case.migration), outcome=outcome)
-
-
 def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
     before = case.migration.status.version
     builds = (before.attempts if before else None) or 0
-    says = {PREFLIGHT: _passed(), **definition_says(definition)}
-    common = {"source": source_status(image), "definition": definition_status(case)}
+    says = {PREFLIGHT: _passed(case, image), **definition_says(definition)}
+    common = {**_seen(case, image), "definition": definition_status(case, definition)}
     if builds >= BUILD_BUDGET:
         message = (
             f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
             "find out in Azure what removes it, then delete and apply this ImageMigration anew"
         )
         return stalled(case, "BuildBudgetExhausted", message, says=says | _not_built("BuildBudgetExhausted"), **common)
+    for claim in (Claim.VERSION, Claim.SOURCE):
+        if holder := claims.holder(claim, case.migration, case.context.peers):
+            says |= _not_built(f"WaitingFor{claim.title()}")
+            return waiting(case, claim, holder, says=says, **common)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
+    spec = case.migration.spec.version
+    applied = edits.version_wanted(spec, regions.wanted(spec, image.location), joined=False)
     status = _status(
         case,
         Summary(Phase.CREATING, "CreatingVersion", "the version is requested"),
@@ -209,7 +213,7 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         proof=None,
         replication=None,
         deletion=None,
-        version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None),
+        version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None, applied=applied),
         **common,
     )
     action = requests.create_version(case.migration, image, cluster=case.context.cluster)
@@ -236,5 +240,6 @@ def _not_built(reason: str) -> dict[str, Says]:
     return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
 
 
-def _passed() -> Says:
-    return Says(TRUE, "Passed", "the image, the gallery and the definition fit together")
+def _passed(case: Case, image: ManagedImage) -> Says:
+    warnings = [finding.message for finding in preflight.examine(case.migration, image, now=case.now)]
+    return Says(TRUE, "Passed", "; ".join(["the image, the gallery and the definition fit together", *warnings]))

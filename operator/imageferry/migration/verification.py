@@ -36,6 +36,13 @@ def spoken(status: Status) -> Condition | None:
     return None
 
 
+def stands(status: Status) -> bool:
+    """Whether a stored status holds a verification for its own proof."""
+    said, digest = spoken(status), status.proof.digest if status.proof else None
+    given = status.verification.digest if status.verification else None
+    return bool(said and said.status is ConditionStatus.TRUE and digest and given == digest)
+
+
 def judge(status: Status, proof: Proof, *, now: datetime, not_before: datetime | None = None) -> Verdict:
     """Compare what was said with the proof as it is now; `not_before` is when this process still saw nothing said."""
     said = spoken(status)

@@ -1,0 +1,118 @@
+"""Who may write when several migrations want the same thing: one writer a version, one build an image.
+
+Everybody applies one rule to the same resources, so nothing is negotiated: of those that
+still move, one that has begun comes before one that has not, then the older before the
+younger. That order is total, so nobody waits in a circle. A migration that is suspended,
+planned, stalled, failing, finished or deleted does not move, and holds nothing up.
+
+Where two slip through all the same (one was not heard of yet), Azure refuses the second
+with a conflict: nothing is lost but a call.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
+from imageferry.api.spec import Mode
+from imageferry.api.status import ActionName, ConditionStatus, Phase, ReceiptOutcome
+from imageferry.migration import requests
+from imageferry.migration.report import REPLICATED
+
+
+class Claim(StrEnum):
+    """What only one migration at a time may work with."""
+
+    GALLERY = "gallery"
+    DEFINITION = "definition"
+    VERSION = "version"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A migration as others need to know it; `ids` are case-folded ARM ids by claim."""
+
+    uid: str
+    key: str
+    created: datetime
+    ids: Mapping[Claim, str]
+    moves: bool
+    busy: bool
+    waits: bool
+    """Whether it may be waiting for another one."""
+    creates_gallery: bool
+    deleted_at: datetime | None = None
+    """When it announced the deletion of its image, or saw it gone after that."""
+
+    @property
+    def rank(self) -> tuple[bool, datetime, str]:
+        """Place in the order: the smallest goes first."""
+        return (not self.busy, self.created, self.uid)
+
+
+def read(body: Mapping[str, Any]) -> Peer | None:
+    """Return what others need to know; None when it cannot be read, and so does not move."""
+    try:
+        return of(parse(body))
+    except InvalidResourceError:
+        return None
+
+
+def of(migration: ImageMigration) -> Peer:
+    """Return what others need to know of a migration."""
+    spec = migration.spec
+    return Peer(
+        uid=migration.metadata.uid,
+        key=migration.key,
+        created=migration.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC),
+        ids={
+            Claim.SOURCE: spec.source.managed_image_id.casefold(),
+            Claim.GALLERY: spec.gallery.id.casefold(),
+            Claim.DEFINITION: requests.definition_id(migration).casefold(),
+            Claim.VERSION: requests.version_id(migration).casefold(),
+        },
+        moves=_moves(migration),
+        busy=migration.status.operation is not None or migration.status.phase in (Phase.CREATING, Phase.REPLICATING),
+        waits=migration.status.phase is Phase.PENDING,
+        creates_gallery=spec.gallery.create is not None,
+        deleted_at=_deleted_at(migration),
+    )
+
+
+def holder(claim: Claim, migration: ImageMigration, peers: Iterable[Peer]) -> Peer | None:
+    """Return the migration that comes first, if that is another one."""
+    me = of(migration)
+    wants_gallery = claim is Claim.GALLERY
+    before = (
+        peer
+        for peer in peers
+        if peer.uid != me.uid
+        and peer.moves
+        and peer.ids[claim] == me.ids[claim]
+        and peer.rank < me.rank
+        and (peer.creates_gallery or not wants_gallery)
+    )
+    return min(before, key=lambda peer: peer.rank, default=None)
+
+
+def _moves(migration: ImageMigration) -> bool:
+    """Whether it may still write to Azure before a person is needed."""
+    status, spec = migration.status, migration.spec
+    if migration.metadata.deletion_timestamp or spec.suspend or spec.mode is Mode.PLAN:
+        return False
+    if status.phase is Phase.STALLED or status.error or (status.deletion and status.deletion.receipt):
+        return False
+    replicated = any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions)
+    deleting = status.operation is not None and status.operation.action is ActionName.DELETE_IMAGE
+    return not replicated or (status.operation is not None and not deleting)
+
+
+def _deleted_at(migration: ImageMigration) -> datetime | None:
+    status = migration.status
+    if status.operation and status.operation.action is ActionName.DELETE_IMAGE:
+        return status.operation.requested_at
+    receipt = status.deletion.receipt if status.deletion else None
+    return receipt.at if receipt and receipt.outcome is ReceiptOutcome.DELETED else None

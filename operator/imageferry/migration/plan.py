@@ -1,0 +1,164 @@
+"""Mode Plan: tell which calls would be made, field by field, and make none.
+
+The bodies are those of `requests`, made by the same code that would send them. What
+depends on others (a person's verification, a guard) is said with the call.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imageferry.api.spec import DeletionPolicy
+from imageferry.api.status import Change, Phase, PlannedCall, Severity
+from imageferry.migration import claims, edits, preflight, regions, requests
+from imageferry.migration.claims import Claim
+from imageferry.migration.edits import Edit
+from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, What
+from imageferry.migration.preflight import Finding, blocks
+from imageferry.migration.report import FALSE, PREFLIGHT, TRUE, Says, Standing, Summary, compose
+from imageferry.migration.requests import Action
+from imageferry.migration.steps import Case, Look, Step, Wait
+from imageferry.migration.tracking import (
+    built_from_source,
+    definition_edits,
+    version_edits,
+    version_fields,
+    version_says,
+)
+from imageferry.migration.unbuilt import definition_finding, source_status
+
+LONGEST = 1024
+ONCE_VERIFIED = "once every region is Completed, somebody has verified the version, and every guard holds"
+
+
+def decide(case: Case) -> Step:
+    """Look at all four resources, then tell."""
+    for what in (What.VERSION, What.IMAGE, What.GALLERY, What.DEFINITION):
+        if getattr(case.facts, what.value) is UNSEEN:
+            return Look(what)
+    found = sorted(_findings(case), key=lambda finding: list(Severity).index(finding.severity))
+    calls = list(_calls(case))
+    blocking = [finding for finding in found if finding.severity is Severity.BLOCKS]
+    summary = Summary(Phase.PLANNED, "Planned", f"{len(calls)} calls would change Azure", Standing.RESTING)
+    fields: dict[str, Any] = {"plan": calls, "findings": [finding.status for finding in found] or None}
+    says = {PREFLIGHT: _preflight(blocking)}
+    if image := _image(case):
+        fields["source"] = source_status(image)
+    if version := _version(case):
+        fields |= version_fields(case, version)
+        says |= version_says(case, version)
+    fields["operation"] = case.migration.status.operation
+    return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), case.timing.awaiting)
+
+
+def _preflight(blocking: list[Finding]) -> Says:
+    if blocking:
+        return Says(FALSE, blocking[0].reason, "; ".join(finding.message for finding in blocking))
+    return Says(TRUE, "Passed", "nothing was found that would stop the calls of status.plan")
+
+
+def _findings(case: Case) -> Iterator[Finding]:
+    """Give what would stop or surprise."""
+    image, definition, version = _image(case), _definition(case), _version(case)
+    spec = case.migration.spec
+    if version and not built_from_source(case, version):
+        yield blocks(
+            "VersionConflict",
+            f"spec.version.name: version {spec.version.name} exists and was built from "
+            f"{version.source_id or 'another source'}; name another version in a new ImageMigration",
+        )
+    if image is None and version is None:
+        yield blocks("SourceMissing", f"spec.source.managedImageId: there is no image {spec.source.managed_image_id}")
+    if image:
+        if image.provisioning_state != "Succeeded":
+            yield blocks("SourceNotSettled", f"spec.source.managedImageId: the image is {image.provisioning_state}")
+        yield from preflight.examine(case.migration, image, now=case.now)
+    if image and definition and (finding := definition_finding(case, image, definition)):
+        yield blocks("DefinitionMismatch", finding)
+    if definition is None and (
+        end := preflight.end_of_life("definition", spec.definition.end_of_life_date, now=case.now)
+    ):
+        yield end
+    if _gallery(case) is None and spec.gallery.create is None:
+        yield blocks(
+            "GalleryMissing", f"spec.gallery.id: there is no gallery {spec.gallery.id}; create it, or let it be"
+        )
+    yield from _neighbours(case)
+
+
+def _neighbours(case: Case) -> Iterator[Finding]:
+    for claim in (Claim.VERSION, Claim.SOURCE):
+        if holder := claims.holder(claim, case.migration, case.context.peers):
+            yield Finding(Severity.NOTES, f"WaitsFor{claim.title()}", f"{holder.key} would come first: same {claim}")
+
+
+def _calls(case: Case) -> Iterator[PlannedCall]:
+    """Give the calls in their order."""
+    migration, cluster, version, image = case.migration, case.context.cluster, _version(case), _image(case)
+    gallery, definition = _gallery(case), _definition(case)
+    receipt = migration.status.deletion and migration.status.deletion.receipt
+    if not version and image and not receipt:
+        if gallery is None and migration.spec.gallery.create:
+            yield _created(requests.create_gallery(migration, migration.spec.gallery.create, cluster=cluster))
+            gallery = Gallery(migration.spec.gallery.id, migration.spec.gallery.create.location)
+        if definition is None and gallery:
+            yield _created(requests.create_definition(migration, image, gallery, cluster=cluster))
+        yield _created(requests.create_version(migration, image, cluster=cluster))
+    if definition and (changes := definition_edits(case, definition)):
+        yield _updated(requests.update_definition(migration, definition, changes, now=case.now), changes)
+    if version and built_from_source(case, version):
+        yield from _version_update(case, version)
+    if image and not receipt and migration.spec.source_deletion.policy is DeletionPolicy.DELETE:
+        delete = requests.delete_image(image)
+        yield PlannedCall(action=delete.name, resource=delete.resource, when=ONCE_VERIFIED)
+
+
+def _version_update(case: Case, version: GalleryVersion) -> Iterator[PlannedCall]:
+    changes = version_edits(case, version)
+    added = regions.missing(case.migration.spec.version, version)
+    if not changes and not added:
+        return
+    wanted = edits.version_wanted(case.migration.spec.version, added, joined=False)
+    new = [Edit(field, None, value) for field, value in wanted.items() if field.startswith(edits.REGION)]
+    action = requests.update_version(case.migration, version, changes, now=case.now)
+    yield _updated(action, (*changes, *new))
+
+
+def _updated(action: Action, changes: tuple[Edit, ...]) -> PlannedCall:
+    shown = [Change(field=edit.field, before=edit.before, after=edit.after) for edit in changes]
+    return PlannedCall(action=action.name, resource=action.resource, changes=shown)
+
+
+def _created(action: Action) -> PlannedCall:
+    shown = [Change(field=path, after=value) for path, value in _flat(action.body or {})]
+    return PlannedCall(action=action.name, resource=action.resource, changes=shown)
+
+
+def _flat(body: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
+    """Give every leaf of a body with its path; entries of a list go by their name where they have one."""
+    if isinstance(body, Mapping):
+        for name, value in body.items():
+            yield from _flat(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(body, list):
+        for index, value in enumerate(body):
+            name = value.get("name", index) if isinstance(value, Mapping) else index
+            rest = {k: v for k, v in value.items() if k != "name"} if isinstance(value, Mapping) else value
+            yield from _flat(rest, f"{path}.{name}")
+    else:
+        yield path, (body if isinstance(body, str) else json.dumps(body))[:LONGEST]
+
+
+def _image(case: Case) -> ManagedImage | None:
+    return case.facts.image.value if isinstance(case.facts.image, Found) else None
+
+
+def _gallery(case: Case) -> Gallery | None:
+    return case.facts.gallery.value if isinstance(case.facts.gallery, Found) else None
+
+
+def _definition(case: Case) -> GalleryDefinition | None:
+    return case.facts.definition.value if isinstance(case.facts.definition, Found) else None
+
+
+def _version(case: Case) -> GalleryVersion | None:
+    return case.facts.version.value if isinstance(case.facts.version, Found) else None

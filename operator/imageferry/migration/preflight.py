@@ -1,0 +1,148 @@
+"""What can be known to go wrong, or to surprise, before the first write.
+
+Findings block, warn or note. The same list stops a migration and tells a plan's reader.
+Limits are Azure's (fact sheet, sections 4.3, 5.1 and 5.4).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from imageferry.api.extras import read_date
+from imageferry.api.resource import ImageMigration
+from imageferry.api.spec import ReplicationMode
+from imageferry.api.status import FindingStatus, Severity
+from imageferry.migration import definitions, regions
+from imageferry.migration.facts import Disk, ManagedImage
+
+LARGEST_DISK_GB = 2048
+"""Beyond it ARM answers GallerySourceResourceExceedsMaxSize."""
+LARGE_DISK_GB = 1023
+"""Beyond it older documentation, and some regions, refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found; the message names field, finding and cure."""
+
+    severity: Severity
+    reason: str
+    message: str
+
+    @property
+    def status(self) -> FindingStatus:
+        """The finding as the status shows it."""
+        return FindingStatus(severity=self.severity, reason=self.reason, message=self.message)
+
+
+def blocks(reason: str, message: str) -> Finding:
+    """Return a finding with which the migration cannot go on."""
+    return Finding(Severity.BLOCKS, reason, message)
+
+
+def warns(reason: str, message: str) -> Finding:
+    """Return a finding to look at."""
+    return Finding(Severity.WARNS, reason, message)
+
+
+def examine(migration: ImageMigration, image: ManagedImage, *, now: datetime) -> tuple[Finding, ...]:
+    """Return what is found of an image that is to become a version; what blocks comes first."""
+    found = (
+        _generalized(image),
+        _size(migration, image),
+        _contradictions(migration, image),
+        _encrypted_elsewhere(migration, image),
+        _encryption(migration, image),
+        end_of_life("version", migration.spec.version.end_of_life_date, now=now),
+        _large(image),
+    )
+    present = [finding for finding in found if finding]
+    return tuple(sorted(present, key=lambda finding: list(Severity).index(finding.severity)))
+
+
+def end_of_life(where: str, date: str | None, *, now: datetime) -> Finding | None:
+    """Block when a PUT would carry an end of life that has passed."""
+    if date is None or read_date(date) > now:
+        return None
+    message = f"spec.{where}.endOfLifeDate: {date} has passed, and Azure takes only dates to come; give a later one"
+    return blocks("EndOfLifePassed", message)
+
+
+def _generalized(image: ManagedImage) -> Finding | None:
+    if image.os_state == definitions.GENERALIZED:
+        return None
+    return blocks(
+        "SourceNotGeneralized",
+        f"spec.source.managedImageId: the image is {image.os_state}; only generalized images can be migrated: "
+        "generalize the machine and capture it again",
+    )
+
+
+def _size(migration: ImageMigration, image: ManagedImage) -> Finding | None:
+    large = [disk for disk in image.disks if (disk.size_gb or 0) > LARGEST_DISK_GB]
+    if not large or migration.spec.version.replication_mode is ReplicationMode.SHALLOW:
+        return None
+    return blocks(
+        "SourceTooLarge",
+        f"spec.source.managedImageId: {_named(large[0])} has {large[0].size_gb} GB, and Azure builds versions from "
+        f"disks of at most {LARGEST_DISK_GB} GB; capture a smaller image, or use a new ImageMigration with "
+        "version.replicationMode Shallow",
+    )
+
+
+def _large(image: ManagedImage) -> Finding | None:
+    large = [disk for disk in image.disks if LARGE_DISK_GB < (disk.size_gb or 0) <= LARGEST_DISK_GB]
+    if not large:
+        return None
+    return warns(
+        "SourceLarge",
+        f"spec.source.managedImageId: {_named(large[0])} has {large[0].size_gb} GB; some of Azure's documents "
+        f"still name {LARGE_DISK_GB} GB as the limit, and the build takes long",
+    )
+
+
+def _contradictions(migration: ImageMigration, image: ManagedImage) -> Finding | None:
+    wrong = definitions.contradictions(migration.spec.definition, image)
+    if not wrong:
+        return None
+    text = "; ".join(str(difference) for difference in wrong)
+    return blocks("DefinitionContradictsSource", f"spec.definition: {text}; correct the field, or leave it out")
+
+
+def _encrypted_elsewhere(migration: ImageMigration, image: ManagedImage) -> Finding | None:
+    """Block when an encrypted image would leave its subscription, which Azure refuses."""
+    encrypted = any(disk.disk_encryption_set for disk in image.disks)
+    source, gallery = image.id.split("/")[2], migration.spec.gallery.id.split("/")[2]
+    if not encrypted or source.casefold() == gallery.casefold():
+        return None
+    return blocks(
+        "EncryptedSourceElsewhere",
+        f"spec.gallery.id: the image is encrypted with a disk encryption set and lies in subscription {source}, so its "
+        f"version has to be there too, and the gallery lies in {gallery}; use a gallery in {source}",
+    )
+
+
+def _encryption(migration: ImageMigration, image: ManagedImage) -> Finding | None:
+    """Block when disk encryption sets do not cover every region and every disk."""
+    version = migration.spec.version
+    wanted = regions.wanted(version, image.location)
+    if not any(region.encryption for region in wanted):
+        return None
+    if version.replication_mode is ReplicationMode.SHALLOW:
+        message = "a Shallow version cannot have disk encryption sets; take them out, or use replicationMode Full"
+        return blocks("EncryptionOfShallow", f"spec.version.targetRegions: {message}")
+    luns = {disk.lun for disk in image.data_disks}
+    for region in wanted:
+        given = region.encryption
+        covered = {disk.lun for disk in (given.data_disk_images or ())} if given else set()
+        if not given or not given.os_disk_image or covered != luns:
+            needed = ", ".join(str(lun) for lun in sorted(lun for lun in luns if lun is not None)) or "none"
+            message = (
+                f"spec.version.targetRegions: {region.name} needs encryption for the OS disk and for just the LUNs of "
+                f"the image ({needed}), because a region has encryption; complete it, or take it out everywhere"
+            )
+            return blocks("EncryptionIncomplete", message)
+    return None
+
+
+def _named(disk: Disk) -> str:
+    return "the OS disk" if disk.lun is None else f"the data disk at LUN {disk.lun}"

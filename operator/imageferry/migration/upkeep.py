@@ -1,0 +1,109 @@
+"""Edits of the spec while the version is there: more regions, other counts, latest, tags, end of life.
+
+They are carried out before and after the deletion of the source alike. A version or a
+definition that somebody else created is not edited; only wanted regions are added to it,
+and not even those where it belongs to another cluster.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from imageferry.api.status import ActionName, Phase
+from imageferry.migration import claims, edits, identity, preflight, regions, requests
+from imageferry.migration.claims import Claim
+from imageferry.migration.edits import Edit
+from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.report import FALSE, REPLICATED, Says, Summary, compose
+from imageferry.migration.stall import stalled, waiting
+from imageferry.migration.steps import Act, Case, Look, Step, Wait
+from imageferry.migration.tracking import (
+    definition_applied,
+    definition_edits,
+    version_edits,
+    version_fields,
+    version_says,
+)
+
+ATTEMPTS = 3
+"""Updates that Azure accepts and does not show: then somebody else writes the same fields."""
+
+ENDS = {edits.END_OF_LIFE: "version", edits.DEFINITION_END: "definition"}
+"""Fields that Azure takes only while they lie ahead, and the part of the spec that they are in."""
+
+
+def definition(case: Case, version: GalleryVersion) -> Step | None:
+    """Return the step that brings the definition up to an edited spec; None when there is nothing to do."""
+    operation, applied = case.migration.status.operation, definition_applied(case)
+    is_open = operation is not None and operation.action is ActionName.UPDATE_DEFINITION
+    settled = applied in (None, edits.definition_wanted(case.migration.spec.definition))
+    if settled and not is_open:
+        return None
+    if case.facts.definition is UNSEEN:
+        return Look(What.DEFINITION)
+    if not isinstance(case.facts.definition, Found):
+        return None
+    there = case.facts.definition.value
+    changes = definition_edits(case, there)
+    if not changes:
+        return None
+    action = requests.update_definition(case.migration, there, changes, now=case.now)
+    return _refusal(case, version, action.name, changes) or _update(case, version, action, _told(changes))
+
+
+def version(case: Case, there: GalleryVersion) -> Step | None:
+    """Return the step that brings the version up to the spec; None when it is."""
+    missing, changes = regions.missing(case.migration.spec.version, there), version_edits(case, there)
+    if not missing and not changes:
+        return None
+    names = ", ".join(region.name for region in missing)
+    if missing and there.tags.get(identity.CLUSTER_TAG) not in (None, case.context.cluster):
+        return _owned_elsewhere(case, there, names)
+    if holder := claims.holder(Claim.VERSION, case.migration, case.context.peers):
+        return waiting(case, Claim.VERSION, holder, says=version_says(case, there), **version_fields(case, there))
+    action = requests.update_version(case.migration, there, changes, now=case.now)
+    told = "; ".join(part for part in (f"adding {names}" if names else "", _told(changes)) if part)
+    return _refusal(case, there, action.name, changes) or _update(case, there, action, told)
+
+
+def _update(case: Case, there: GalleryVersion, action: requests.Action, told: str) -> Step:
+    summary = Summary(Phase.REPLICATING, "Updating", told)
+    says = version_says(case, there)
+    if regions.missing(case.migration.spec.version, there):
+        says[REPLICATED] = Says(FALSE, "AddingRegions", told)
+    status = compose(case.migration, summary, now=case.now, says=says, **version_fields(case, there))
+    if case.announced(action.name):
+        return Wait(status, case.timing.building)
+    return Act(action, status, case.next_attempt(action.name), case.context.completion)
+
+
+def _refusal(case: Case, there: GalleryVersion, name: ActionName, changes: Iterable[Edit]) -> Wait | None:
+    """Stop what Azure would refuse, or what somebody else keeps undoing."""
+    says = version_says(case, there)
+    for change in changes:
+        if change.field in ENDS and (finding := preflight.end_of_life(ENDS[change.field], change.after, now=case.now)):
+            return stalled(case, finding.reason, finding.message, says=says, **version_fields(case, there))
+    operation = case.migration.status.operation
+    edited = case.migration.status.observed_generation != case.migration.metadata.generation
+    if not operation or operation.action is not name or operation.attempt < ATTEMPTS or edited or case.announced(name):
+        return None
+    message = (
+        f"{operation.resource} was updated {operation.attempt} times and does not show it ({_told(changes)}); find out "
+        "in Azure who else writes it, or take the field out of this spec"
+    )
+    fields: dict[str, Any] = version_fields(case, there) | {"operation": operation}
+    return stalled(case, "UpdateDoesNotShow", message, says=says, **fields)
+
+
+def _owned_elsewhere(case: Case, there: GalleryVersion, names: str) -> Wait:
+    message = (
+        f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster "
+        f"({there.tags.get(identity.CLUSTER_TAG)}); add the region there, or take it out of this spec"
+    )
+    return stalled(
+        case, "VersionOwnedElsewhere", message, says=version_says(case, there), **version_fields(case, there)
+    )
+
+
+def _told(changes: Iterable[Edit]) -> str:
+    text = "; ".join(str(change) for change in changes)
+    return text if len(text) < 500 else f"{text[:500]}…"  # noqa: PLR2004 - a status is for people
