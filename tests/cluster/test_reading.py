@@ -212,7 +212,7 @@ def test_get_shows_where_it_stands(told: World) -> None:
         "AwaitingVerification",
         "2/2",
         "100",
-        "AwaitingVerification",
+        "Present",
     )
 
 

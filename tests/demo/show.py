@@ -58,7 +58,7 @@ def _line(migration: Migration) -> str:
     regions = " ".join(
         f"{region['name']} {bar(region.get('progress', 0), 10)} {region['state']}" for region in _regions(migration)
     )
-    return f"    {name:12} {phase:12} {regions}".rstrip()
+    return f"    {name:12} {phase:20} {regions}".rstrip()
 
 
 def bar(percent: int, width: int = BAR) -> str:

@@ -133,6 +133,7 @@ class Engine:
 
     def _plan(self, key: str, result: Result) -> None:
         """Look again when it is time, or at once when news came during the pass that are not our own writes."""
+        self._wake()
         latest = self._intake.get(key)
         if latest is None:
             return
@@ -140,7 +141,6 @@ class Engine:
             self._queue.add(key)
             return
         self._intake.offer(result.body)
-        self._wake()
         if result.after is not None:
             self._queue.add_after(key, result.after.total_seconds())
 
@@ -163,6 +163,7 @@ class Engine:
         self._intake.forget(key)
         self._queue.forget(key)
         self._memories.pop(key, None)
+        self._wake()
 
     async def _compare(self) -> None:
         """Compare what is known with a LIST of metadata now and then: the watch may be deaf without knowing it."""

@@ -102,7 +102,7 @@ def _await_verification(ending: Ending) -> Wait:
     summary = Summary(
         Phase.AWAITING_VERIFICATION, "AwaitingVerification", message, reached=frozenset({ReadyWhen.REPLICATED})
     )
-    reason = "Retained" if ending.policy is DeletionPolicy.RETAIN else "AwaitingVerification"
+    reason = "Retained" if ending.policy is DeletionPolicy.RETAIN else "Present"
     return _wait(ending, summary, Says(FALSE, reason, ending.verified.message))
 
 
