@@ -45,11 +45,12 @@ class World:
             settle_seconds=SETTLE_SECONDS,
             tenant=self.azure.tenant,
         )
-        return OperatorProcess(settings, log=log)
+        return OperatorProcess(settings, log=log, plane=self.plane)
 
     def close(self) -> None:
         """Stop the operator and take the migrations away."""
         self.operator.kill()
+        self.operator.bury()
         self.kubectl("delete", "imagemigrations", "--all", "--wait=false")
 
     def apply(self, manifest: Json) -> None:

@@ -16,7 +16,7 @@ import structlog
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
 from imageferry.api.status import Operation, Status
 from imageferry.engine.memory import Memory
-from imageferry.engine.ports import AzureApi, Body, KubernetesApi
+from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import MigrationError
@@ -39,23 +39,25 @@ class Result:
 class Passes:
     """Runs passes; holds nothing of any migration itself."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a pass is given, by name
         self,
         azure: AzureApi,
         kubernetes: KubernetesApi,
         *,
+        leadership: Leadership,
         cluster: str,
         timing: Timing,
         clock: Callable[[], datetime],
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
+        self._leadership = leadership
         self._cluster = cluster
         self._timing = timing
         self._clock = clock
 
     async def run(self, body: Body, memory: Memory) -> Result:
-        """Run one pass. ConflictError, GoneError and UnreachableError come through."""
+        """Run one pass. ConflictError, GoneError, UnreachableError and LeaseLostError come through."""
         try:
             migration = parse(body)
         except InvalidResourceError as error:
@@ -120,6 +122,7 @@ class Passes:
         )
         told = running.stored if running.memory.refused else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
+        self._require_lease()
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:
@@ -154,6 +157,7 @@ class Passes:
         memory.stalls += 1
         if patch:
             log.warning("invalid", migration=_key(body), message=message)
+            self._require_lease()
             body = await self._kubernetes.patch_status(body, patch)
             await self._kubernetes.notify(body, transitions.invalid(message))
         return Result(body, self._pause(Pace.STALLED, memory))
@@ -164,12 +168,17 @@ class Passes:
         patch = changes.merge_patch(before, after)
         if not patch or not self._worth_it(running.memory, before, after, now=now):
             return
+        self._require_lease()
         running.body = await self._kubernetes.patch_status(running.body, patch)
         running.memory.reported_at = now
         running.log.info("status", phase=after.phase, changed=sorted(patch))
         running.news += running.memory.news(transitions.notices(before, after))
         running.migration = parse(running.body)
         running.stored = running.migration.status
+
+    def _require_lease(self) -> None:
+        if not self._leadership.held:
+            raise LeaseLostError("the Lease is not held any more")
 
     def _worth_it(self, memory: Memory, before: Status, after: Status, *, now: datetime) -> bool:
         if not changes.only_progress(before, after):
