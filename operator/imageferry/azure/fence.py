@@ -38,7 +38,7 @@ def fenced(may_write: Callable[[], bool]) -> type[aiohttp.ClientRequest]:
         ) -> None:
             if not self._refused():
                 await super().write_bytes(writer, conn, content_length)
-            elif conn.protocol:
+            elif conn.protocol is not None:
                 conn.protocol.set_exception(refusal())  # which whoever waits for the answer gets
 
     return Fenced
