@@ -132,7 +132,7 @@ async def configuration() -> client.Configuration:
     if not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
         config.load_incluster_config(settings)
     else:
-        await config.load_kube_config(client_configuration=settings)
+        await config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
     settings.retries = None
     return settings
 
