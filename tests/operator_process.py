@@ -90,7 +90,12 @@ class OperatorProcess:
     @property
     def leads(self) -> bool:
         """Whether the running process holds the Lease."""
-        return self.running and lease.holder(self._plane) in self._identities()[-1:]
+        return self.running and lease.holder(self._plane) == self.identity
+
+    @property
+    def identity(self) -> str | None:
+        """What its latest process calls itself in the Lease; None before it has said so."""
+        return next(reversed(self._identities()), None)
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, return once it holds the Lease and has read all migrations."""
@@ -115,6 +120,7 @@ class OperatorProcess:
     def bury(self) -> None:
         """Take the Lease from a process of this operator that is dead."""
         if self._process and not self.running:
+            self._process.kill()  # which closes what led to it
             lease.take_from(self._plane, self._identities())
 
     def pause(self) -> None:

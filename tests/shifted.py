@@ -6,10 +6,17 @@ is and knows nothing of it. Monotonic clocks stay as they are, as on a machine w
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import time_machine
 
 from imageferry.cli import main
+
+
+def command(seconds: float) -> tuple[str, ...]:
+    """Return the words that start it so."""
+    return (sys.executable, str(Path(__file__)), str(seconds))
+
 
 if __name__ == "__main__":
     shift = timedelta(seconds=float(sys.argv.pop(1)))

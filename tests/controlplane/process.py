@@ -34,7 +34,9 @@ class Minded:
         return self.minder.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the command itself, its minder's one child."""
+        """Send a signal to the command itself, its minder's one child; nothing when it is gone."""
+        if self.ended:
+            return
         children = Path(f"/proc/{self.minder.pid}/task/{self.minder.pid}/children").read_text().split()
         for child in children:
             os.kill(int(child), number)
