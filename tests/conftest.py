@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from imageferry.simulator import SimulatorServer
+from tests import lease
 from tests.cluster.world import SPEED, World
 from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
 from tests.controlplane.progress import Progress
@@ -58,6 +59,7 @@ def deployed(control_plane: ControlPlane) -> ControlPlane:
     """Apply `deploy/` as a user would."""
     control_plane.kubectl("apply", f"--kustomize={DEPLOY}")
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/imagemigrations.imageferry.dev")
+    lease.offer(control_plane)
     return control_plane
 
 

@@ -6,12 +6,14 @@ users see: the API server, the ARM ledger and the log.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import lease
 from tests.controlplane import ControlPlane, ports, process, until
 
 NAMESPACE, ACCOUNT = "imageferry-system", "imageferry"
@@ -29,6 +31,8 @@ class Settings:
     ca_file: Path
     speed: float = 1.0
     settle_seconds: float = 600.0
+    lease_seconds: int = 15
+    launcher: tuple[str, ...] = (str(COMMAND),)
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
     liveness_port: int = field(default_factory=ports.free)
 
@@ -54,17 +58,23 @@ class Settings:
             "SPEED": str(self.speed),
             "SETTLE_SECONDS": str(self.settle_seconds),
             "LIVENESS": self.liveness,
+            "LEASE_SECONDS": str(self.lease_seconds),
         }
         ours = {f"IMAGEFERRY_{name}": value for name, value in given.items()}
         return {**inherited, **ours, "KUBECONFIG": str(self.kubeconfig), "PYTHONUNBUFFERED": "1"}
 
 
 class OperatorProcess:
-    """One operator; it may be killed and started again."""
+    """One operator; it may be killed and started again, and others may run beside it.
 
-    def __init__(self, settings: Settings, *, log: Path) -> None:
+    With the real timing of the Lease, so that no busy machine makes it lose it. What a killed one held is taken
+    from it when the next is started: an admin who knows that the holder is dead may do that.
+    """
+
+    def __init__(self, settings: Settings, *, log: Path, plane: ControlPlane) -> None:
         self.settings = settings
         self.log = log
+        self._plane = plane
         self._process: process.Minded | None = None
 
     @property
@@ -72,11 +82,27 @@ class OperatorProcess:
         """Whether the process is there."""
         return self._process is not None and not self._process.ended
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.exit_code if self._process else None
+
+    @property
+    def leads(self) -> bool:
+        """Whether the running process holds the Lease."""
+        return self.running and lease.holder(self._plane) == self.identity
+
+    @property
+    def identity(self) -> str | None:
+        """What its latest process calls itself in the Lease; None before it has said so."""
+        return next(reversed(self._identities()), None)
+
     def start(self, *, wait: bool = True) -> None:
-        """Start it; with `wait`, return once it has read all migrations."""
+        """Start it; with `wait`, return once it holds the Lease and has read all migrations."""
+        self.bury()
         began = len(self.entries("listed"))
         self._process = process.start(
-            [str(COMMAND), "operator"], name="operator", log=self.log, env=self.settings.environment()
+            [*self.settings.launcher, "operator"], name="operator", log=self.log, env=self.settings.environment()
         )
         if wait:
             until(lambda: self._listed(began), what=f"the operator's first list ({self.log})", within=START_SECONDS)
@@ -91,11 +117,30 @@ class OperatorProcess:
         if self._process:
             self._process.kill()
 
+    def bury(self) -> None:
+        """Take the Lease from a process of this operator that is dead."""
+        if self._process and not self.running:
+            self._process.kill()  # which closes what led to it
+            lease.take_from(self._plane, self._identities())
+
+    def pause(self) -> None:
+        """SIGSTOP: it stands still and knows nothing of it."""
+        if self._process:
+            self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if self._process:
+            self._process.signal(signal.SIGCONT)
+
     def entries(self, event: str) -> list[Mapping[str, Any]]:
         """Return the log lines of one event."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         found = (json.loads(line) for line in lines if line.startswith("{") and line.endswith("}"))
         return [line for line in found if line.get("event") == event]
+
+    def _identities(self) -> list[str]:
+        return [str(entry["identity"]) for entry in self.entries("candidate")]
 
     def _listed(self, began: int) -> bool:
         if self._process and self._process.ended:

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from imageferry.azure.cloud import CloudConfig
 from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.kube.election import own_namespace
+from imageferry.kube.lease import LeaseTiming
 from imageferry.logs import LogFormat
 from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
@@ -34,6 +36,12 @@ class Settings(BaseSettings):
     federated_token_file: Path | None = Field(None, description="For credential workload-identity.")
     cluster_id: str | None = Field(
         None, max_length=128, description="Tag of what is built here. Default: the uid of the namespace kube-system."
+    )
+    namespace: str | None = Field(
+        None, description="Where the Lease is. Default: the pod's own namespace, else imageferry-system."
+    )
+    lease_seconds: int = Field(
+        15, ge=3, le=300, description="How long a Lease holds that is not renewed; two thirds of it for its holder."
     )
     workers: int = Field(8, ge=1, le=64, description="Passes at the same time.")
     settle_seconds: float = Field(
@@ -75,6 +83,16 @@ class Settings(BaseSettings):
             token_file=self.federated_token_file,
         )
         return CloudConfig(self.arm_endpoint.rstrip("/"), self.arm_audience.rstrip("/"), self.ca_bundle, credential)
+
+    @property
+    def lease_namespace(self) -> str:
+        """Where the Lease is."""
+        return self.namespace or own_namespace()
+
+    @property
+    def lease_timing(self) -> LeaseTiming:
+        """How the Lease is kept."""
+        return LeaseTiming.of(self.lease_seconds)
 
     @property
     def timing(self) -> Timing:

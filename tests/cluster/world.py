@@ -31,25 +31,30 @@ class World:
         self.namespace = namespace
         self.kubectl = kubectl
         self.began = datetime.now(UTC)
+        self._operators: list[OperatorProcess] = []
         self.operator = self.make_operator(folder / "operator.log")
         azure.cloud.put_group("legacy")
         azure.cloud.put_gallery("prod", group="gallery")
 
     def make_operator(self, log: Path, *, server: str | None = None, speed: float = SPEED) -> OperatorProcess:
         """Return an operator for this world, not started; `server` is another way to the API server."""
+        name = f"operator-{self.namespace}-{len(self._operators)}"
         settings = Settings(
-            kubeconfig=service_account_kubeconfig(self.plane, server=server, name=f"operator-{self.namespace}"),
+            kubeconfig=service_account_kubeconfig(self.plane, server=server, name=name),
             arm=self.azure.url,
             ca_file=self.azure.ca_file,
             speed=speed,
             settle_seconds=SETTLE_SECONDS,
             tenant=self.azure.tenant,
         )
-        return OperatorProcess(settings, log=log)
+        self._operators.append(OperatorProcess(settings, log=log, plane=self.plane))
+        return self._operators[-1]
 
     def close(self) -> None:
-        """Stop the operator and take the migrations away."""
-        self.operator.kill()
+        """Stop the operators and take the migrations away."""
+        for operator in self._operators:
+            operator.kill()
+            operator.bury()
         self.kubectl("delete", "imagemigrations", "--all", "--wait=false")
 
     def apply(self, manifest: Json) -> None:

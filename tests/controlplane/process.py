@@ -3,6 +3,8 @@
 Each runs under a minder (see there), which owns it, reaps it and outlives nobody.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,19 @@ class Minded:
     def ended(self) -> bool:
         """Whether the command is gone."""
         return self.minder.poll() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """The command's, once it is gone."""
+        return self.minder.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command itself, its minder's one child; nothing when it is gone."""
+        if self.ended:
+            return
+        children = Path(f"/proc/{self.minder.pid}/task/{self.minder.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), number)
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of the log, for an error message."""

@@ -47,8 +47,9 @@ class Stage:
             arm=self.azure,
             ca_file=self.ca_file,
             speed=SPEED,
+            lease_seconds=3,  # nobody held the Lease before: it is taken when it has been missing for so long
         )
-        operator = OperatorProcess(settings, log=self.folder / "operator.log")
+        operator = OperatorProcess(settings, log=self.folder / "operator.log", plane=self.plane)
         operator.start()
         self._cleanup.callback(operator.stop)
         return operator

@@ -27,6 +27,7 @@ class Shelf:
     def __init__(self) -> None:
         self.bodies: list[Body] = []
         self.patches = 0
+        self.lists = 0
 
     def put(self, version: int) -> None:
         """Have one migration, in a newer version."""
@@ -39,6 +40,7 @@ class Shelf:
 
     async def list(self) -> Sequence[Body]:
         """Return all."""
+        self.lists += 1
         return self.bodies
 
     async def list_metadata(self) -> Sequence[Body]:
@@ -58,17 +60,56 @@ class Shelf:
         """Forget it."""
 
 
+class Lead:
+    """Who leads, as a test says."""
+
+    def __init__(self) -> None:
+        self.held = True
+        self.begun = asyncio.Event()
+        self.dead: str | None = None
+
+    async def acquired(self) -> None:
+        """Wait until the test says so."""
+        await self.begun.wait()
+
+    def trouble(self) -> str | None:
+        """Say what the test says."""
+        return self.dead
+
+
 @asynccontextmanager
-async def _engine(shelf: Shelf, timing: Timing = OFTEN) -> AsyncIterator[Engine]:
+async def _engine(shelf: Shelf, lead: Lead | None = None, *, timing: Timing = OFTEN) -> AsyncIterator[Engine]:
+    """Give an engine that leads, or one that waits for the lead that it is given."""
+    waits = lead is not None
+    lead = lead or Lead()
     intake = Intake()
-    clock = lambda: datetime(2026, 5, 1, tzinfo=UTC)  # noqa: E731 - it is one line
-    passes = Passes(Azure(CloudConfig()), shelf, intake, terms=Terms("here", timing), clock=clock)
-    engine = Engine(shelf, passes, intake=intake, timing=timing, workers=2)
-    await engine.start()
+    passes = Passes(
+        Azure(CloudConfig(), may_write=lambda: lead.held),
+        shelf,
+        intake,
+        leadership=lead,
+        terms=Terms("here", timing),
+        clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
+    )
+    engine = Engine(passes, shelf, intake, leadership=lead, workers=2)
+    engine.start()
+    if not waits:
+        lead.begun.set()
+        await _until(lambda: _workers() == {"worker-0", "worker-1"})
     try:
         yield engine
     finally:
         await engine.stop(BOUND)
+
+
+def _workers() -> set[str]:
+    return {name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("worker-")}
+
+
+async def _turns() -> None:
+    """Let every task that can go on go on."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def _until(look: Callable[[], object]) -> None:
@@ -103,6 +144,50 @@ async def test_a_watch_that_tells_nothing_is_trouble() -> None:
         await _until(lambda: "the watch is deaf" in (engine.trouble() or ""))
         engine.observe("MODIFIED", shelf.bodies[0])
         assert engine.trouble() is None
+
+
+async def test_a_standby_runs_no_pass() -> None:
+    """It hears of migrations, reads and writes nothing, and is well."""
+    shelf, lead = Shelf(), Lead()
+    shelf.put(1)
+    async with _engine(shelf, lead) as engine:
+        engine.observe(None, shelf.bodies[0])
+        await _turns()
+        assert (shelf.lists, shelf.patches, engine.trouble()) == (0, 0, None)
+        lead.begun.set()
+        await _until(lambda: shelf.patches)
+
+
+async def test_a_migration_that_vanished_before_the_lead_began_is_forgotten() -> None:
+    """What a standby has heard of may have gone unheard; the list that begins the lead tells."""
+    shelf, lead = Shelf(), Lead()
+    shelf.put(1)
+    async with _engine(shelf, lead, timing=Timing()) as engine:
+        engine.observe(None, shelf.bodies[0])
+        shelf.bodies = []
+        lead.begun.set()
+        await _until(lambda: not engine.known)
+        assert shelf.patches == 0
+
+
+async def test_without_the_lease_no_pass_begins() -> None:
+    """Workers are there, and so is news; the Lease is not."""
+    shelf, lead = Shelf(), Lead()
+    lead.held = False
+    shelf.put(1)
+    async with _engine(shelf, lead, timing=Timing()):
+        lead.begun.set()
+        await _until(lambda: shelf.lists)
+        await _turns()
+        assert shelf.patches == 0
+
+
+async def test_a_dead_lease_thread_is_trouble() -> None:
+    """Nothing can come of this process any more."""
+    lead = Lead()
+    async with _engine(Shelf(), lead) as engine:
+        lead.dead = "the lease thread has ended"
+        assert engine.trouble() == "the lease thread has ended"
 
 
 async def test_a_migration_that_vanished_unheard_is_forgotten() -> None:

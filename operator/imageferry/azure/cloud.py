@@ -1,9 +1,10 @@
 """Azure as the engine sees it: four looks and one way to act.
 
-One aiohttp session with one SSLContext serves all clients and the credential: with a CA
+One aiohttp connector with one SSLContext serves all clients and the credential: with a CA
 path azure-core would build a context for every request and never give its memory back
-(fact sheet, section 2.8). The pipeline is our own short one: no retries, no redirects and
-no silent registration of providers, because whatever changes Azure is announced first.
+(fact sheet, section 2.8). Two sessions share it: Resource Manager's is fenced (see `fence`), a
+request for a token, a POST as well, is not. The pipeline is our own short one: no retries, no
+redirects and no silent registration of providers, because whatever changes Azure is announced first.
 """
 
 import ssl
@@ -24,6 +25,7 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 from imageferry.api.status import ActionName
 from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
+from imageferry.azure.fence import READS, fenced
 from imageferry.migration.errors import AskUserError
 from imageferry.migration.facts import (
     MISSING,
@@ -42,7 +44,6 @@ CONNECTIONS = 50
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 UNAUTHORIZED = 401
-READS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +71,26 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 class Azure:
-    """Reads and writes in any subscription that the identity may use, inside the `async with` block."""
+    """Reads and writes in any subscription that the identity may use, inside the `async with` block.
 
-    def __init__(self, config: CloudConfig) -> None:
+    A mutation is sent only if `may_write` says yes at the very moment that its bytes are written.
+    """
+
+    def __init__(self, config: CloudConfig, *, may_write: Callable[[], bool]) -> None:
         self._config = config
+        self._may_write = may_write
         self._clients: dict[str, ComputeManagementClient] = {}
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
         context = ssl.create_default_context(cafile=self._config.ca_bundle)
         connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(_send_once,))
+        self._session = aiohttp.ClientSession(
+            connector=connector, trust_env=True, middlewares=(_send_once,), request_class=fenced(self._may_write)
+        )
+        self._login_session = aiohttp.ClientSession(connector=connector, connector_owner=False, trust_env=True)
         self._transport = AioHttpTransport(session=self._session, session_owner=False)
+        self._login_transport = AioHttpTransport(session=self._login_session, session_owner=False)
         self._log_in()
         return self
 
@@ -89,6 +98,7 @@ class Azure:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the session; clients and credential own nothing else."""
+        await self._login_session.close()
         await self._session.close()
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
@@ -168,7 +178,7 @@ class Azure:
 
     def _log_in(self) -> None:
         """Start with a new credential and no token: at the start, and when ARM refused the one we had."""
-        self._credential = credentials.create(self._config.credential, transport=self._transport)
+        self._credential = credentials.create(self._config.credential, transport=self._login_transport)
         self._clients = {}
 
     def _client(self, at: ids.ResourceId) -> ComputeManagementClient:

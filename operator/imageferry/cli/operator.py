@@ -19,6 +19,7 @@ from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import ConflictError, GoneError, UnreachableError
 from imageferry.kube import shell
 from imageferry.kube.client import Kubernetes
+from imageferry.kube.election import Election
 from imageferry.settings import Settings
 
 log = structlog.get_logger()
@@ -44,14 +45,23 @@ def operator() -> None:
 
 
 async def _run(settings: Settings) -> None:
-    async with Azure(settings.cloud) as azure, Kubernetes() as kubernetes:
+    election = Election(namespace=settings.lease_namespace, timing=settings.lease_timing)
+    azure, kubernetes = Azure(settings.cloud, may_write=lambda: election.held), Kubernetes()
+    async with azure, kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
         intake = Intake()
-        terms = Terms(cluster, settings.timing, settings.brake)
-        passes = Passes(azure, kubernetes, intake, terms=terms, clock=steady_clock())
-        engine = Engine(kubernetes, passes, intake=intake, timing=settings.timing, workers=settings.workers)
-        await shell.run(engine, liveness=settings.liveness)
+        passes = Passes(
+            azure,
+            kubernetes,
+            intake,
+            leadership=election,
+            terms=Terms(cluster, settings.timing, settings.brake),
+            clock=steady_clock(),
+        )
+        engine = Engine(passes, kubernetes, intake, leadership=election, workers=settings.workers)
+        async with election:
+            await shell.run(engine, liveness=settings.liveness)
         log.info("stopped")
 
 

@@ -1,7 +1,7 @@
 """The workers, and what feeds them.
 
-Nothing is decided before this process's own first full LIST is in: what the watch has
-not told yet must not look absent. Every error of a pass ends in its own worker, with a
+No pass is begun without the Lease, and none before a full LIST that was begun with it: what
+the watch has not told yet must not look absent. Every error of a pass ends in its own worker, with a
 later pass for the same migration; the top loop is the only place that catches all.
 """
 
@@ -14,9 +14,16 @@ import structlog
 from imageferry.engine.intake import Intake, uid_of, version_of
 from imageferry.engine.memory import Memory
 from imageferry.engine.passes import Passes, Result
-from imageferry.engine.ports import Body, ConflictError, GoneError, KubernetesApi, UnreachableError
+from imageferry.engine.ports import (
+    Body,
+    ConflictError,
+    GoneError,
+    KubernetesApi,
+    Leadership,
+    LeaseLostError,
+    UnreachableError,
+)
 from imageferry.engine.queue import WorkQueue
-from imageferry.migration.timing import Timing
 
 log = structlog.get_logger()
 
@@ -27,14 +34,15 @@ DEAF_COMPARISONS = 2
 
 
 class Engine:
-    """Runs workers over all migrations until it is stopped."""
+    """Runs workers over all migrations, from when the Lease is held until it is stopped."""
 
     def __init__(
-        self, kubernetes: KubernetesApi, passes: Passes, *, intake: Intake, timing: Timing, workers: int
+        self, passes: Passes, kubernetes: KubernetesApi, intake: Intake, *, leadership: Leadership, workers: int
     ) -> None:
         self._kubernetes = kubernetes
+        self._leadership = leadership
         self._passes = passes
-        self._timing = timing
+        self._timing = passes.timing
         self._workers = workers
         self._intake = intake
         self._queue = WorkQueue(time.monotonic)
@@ -58,22 +66,16 @@ class Engine:
             self._queue.add(uid_of(body))  # during a pass: it may be the echo of our own write, see `_pass`
         self._wake()
 
-    async def start(self) -> None:
-        """Read all migrations, then start the workers."""
-        bodies = await self._first_list()
-        log.info("listed", migrations=len(bodies))
-        for body in bodies:
-            self._intake.offer(body)
-        for uid in self._intake.uids:
-            self._queue.add(uid)
-        self._tasks = [asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(self._workers)]
-        self._tasks.append(asyncio.create_task(self._compare(), name="compare"))
+    def start(self) -> None:
+        """Begin to lead once the Lease is held; until then this is a standby, which only watches."""
+        self._tasks = [asyncio.create_task(self._lead(), name="lead")]
 
     async def stop(self, grace: float) -> None:
         """Let passes that have begun end, for `grace` seconds at most; start none."""
         self._queue.close()
-        _, pending = await asyncio.wait(self._tasks[:-1], timeout=grace) if self._tasks else (set(), set())
-        for task in (*pending, *self._tasks[-1:]):
+        lead, workers = self._tasks[:1], self._tasks[1:]
+        _, pending = await asyncio.wait(workers, timeout=grace) if workers else (set(), set())
+        for task in (*pending, *lead):
             task.cancel()
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
@@ -90,13 +92,27 @@ class Engine:
             return f"passes that hang: {', '.join(stuck)}"
         if self._unheard >= DEAF_COMPARISONS:
             return f"the watch is deaf: {self._unheard} comparisons in a row found news that it did not tell"
-        return None
+        return self._leadership.trouble()
+
+    async def _lead(self) -> None:
+        """Wait for the Lease, read all migrations, start the workers, and then look after them."""
+        await self._leadership.acquired()
+        known = self._intake.uids
+        bodies = await self._first_list()
+        log.info("listed", migrations=len(bodies))
+        for gone in known - {uid_of(body) for body in bodies}:
+            self._forget(gone)
+        for body in bodies:
+            self._intake.offer(body)
+            self._queue.add(uid_of(body))
+        self._tasks += [asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(self._workers)]
+        await self._compare()
 
     async def _first_list(self) -> list[Body]:
         while True:
             try:
                 return list(await self._kubernetes.list())
-            except UnreachableError as error:
+            except (GoneError, UnreachableError) as error:  # gone: the CRD is not there yet
                 log.warning("list", error=str(error))
                 await asyncio.sleep(LIST_RETRY_SECONDS)
 
@@ -114,7 +130,7 @@ class Engine:
 
     async def _pass(self, key: str) -> None:
         body = self._intake.get(key)
-        if body is None:
+        if body is None or not self._leadership.held:
             return
         memory = self._memories.setdefault(key, Memory())
         try:
@@ -125,6 +141,8 @@ class Engine:
         except GoneError as error:
             log.info("outdated", uid=key, error=str(error))
             self._forget(key)
+        except LeaseLostError as error:
+            log.warning("outdated", uid=key, error=str(error))
         except UnreachableError as error:
             log.warning("unreachable", uid=key, error=str(error))
             self._queue.add_after(key, self._timing.retry_first.total_seconds())

@@ -17,7 +17,7 @@ from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
 from imageferry.api.status import ActionName, Operation, Status
 from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
-from imageferry.engine.ports import AzureApi, Body, KubernetesApi
+from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import MigrationError
@@ -49,26 +49,28 @@ class Terms:
 class Passes:
     """Runs passes; what is remembered of a migration between them is in its Memory."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a pass is given, by name
         self,
         azure: AzureApi,
         kubernetes: KubernetesApi,
         intake: Intake,
         *,
+        leadership: Leadership,
         terms: Terms,
         clock: Callable[[], datetime],
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
         self._intake = intake
+        self._leadership = leadership
         self._terms = terms
-        self._timing = terms.timing
+        self.timing = terms.timing
         self._clock = clock
         self._deletions: dict[str, datetime] = {}
         """Deletions that this process has sent, by uid: they count also when the resource is gone."""
 
     async def run(self, body: Body, memory: Memory) -> Result:
-        """Run one pass. ConflictError, GoneError and UnreachableError come through."""
+        """Run one pass. ConflictError, GoneError, UnreachableError and LeaseLostError come through."""
         try:
             migration = parse(body)
         except InvalidResourceError as error:
@@ -99,7 +101,7 @@ class Passes:
         migration, now = running.migration, self._clock()
         return Context(
             now=now,
-            timing=self._timing,
+            timing=self.timing,
             cluster=self._terms.cluster,
             completion=running.memory.completion,
             operation_since=running.memory.since(migration.status.operation, now),
@@ -111,7 +113,7 @@ class Passes:
         """Return when others' images were deleted within the window, as resources or this process know."""
         if self._terms.brake.most is None:
             return ()
-        begin = now - self._timing.rate_window
+        begin = now - self.timing.rate_window
         self._deletions = {who: at for who, at in self._deletions.items() if at > begin}
         known = self._intake.roster.deletions() | self._deletions
         return tuple(at for who, at in known.items() if who != uid and at > begin)
@@ -141,7 +143,7 @@ class Passes:
         if after is Pace.NEVER:
             return None
         if after is Pace.STALLED:
-            return min(self._timing.stalled_first * float(2 ** min(memory.stalls - 1, 16)), self._timing.stalled_most)
+            return min(self.timing.stalled_first * float(2 ** min(memory.stalls - 1, 16)), self.timing.stalled_most)
         return after
 
     async def _act(self, running: "_Running", step: Act) -> Result:
@@ -157,6 +159,7 @@ class Passes:
             self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
         told = running.stored if running.memory.refused else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
+        self._require_lease()
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:
@@ -171,20 +174,20 @@ class Passes:
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
         running.memory.refused = False
-        return Result(running.body, self._timing.soon / 3)
+        return Result(running.body, self.timing.soon / 3)
 
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory
         memory.history = memory.history.plus(error, now)
-        status = failures.status(running.migration, error, memory.history, now=now, timing=self._timing)
+        status = failures.status(running.migration, error, memory.history, now=now, timing=self.timing)
         running.log.warning(
             "failed", code=error.code, message=error.message, kind=error.kind, correlation_id=error.correlation_id
         )
         await self._write(running, status)
-        if failures.needs_a_person(error, memory.history, now=now, timing=self._timing):
+        if failures.needs_a_person(error, memory.history, now=now, timing=self.timing):
             memory.stalls += 1
             return Result(running.body, self._pause(Pace.STALLED, memory))
-        return Result(running.body, failures.delay(error, memory.history, timing=self._timing))
+        return Result(running.body, failures.delay(error, memory.history, timing=self.timing))
 
     async def _refuse(self, body: Body, message: str, memory: Memory) -> Result:
         """Mark a resource that the models refuse; nothing else is done for it."""
@@ -192,6 +195,7 @@ class Passes:
         memory.stalls += 1
         if patch:
             log.warning("invalid", migration=_key(body), message=message)
+            self._require_lease()
             body = await self._kubernetes.patch_status(body, patch)
             await self._kubernetes.notify(body, transitions.invalid(message))
         return Result(body, self._pause(Pace.STALLED, memory))
@@ -202,6 +206,7 @@ class Passes:
         patch = changes.merge_patch(before, after)
         if not patch or not self._worth_it(running.memory, before, after, now=now):
             return
+        self._require_lease()
         running.body = await self._kubernetes.patch_status(running.body, patch)
         self._intake.offer(running.body)  # at once: others decide by it
         running.memory.reported_at = now
@@ -210,11 +215,15 @@ class Passes:
         running.migration = parse(running.body)
         running.stored = running.migration.status
 
+    def _require_lease(self) -> None:
+        if not self._leadership.held:
+            raise LeaseLostError("the Lease is not held any more")
+
     def _worth_it(self, memory: Memory, before: Status, after: Status, *, now: datetime) -> bool:
         if not changes.only_progress(before, after):
             return True
         memory.reported_at = memory.reported_at or now
-        return now - memory.reported_at >= self._timing.report
+        return now - memory.reported_at >= self.timing.report
 
 
 class _Running:

@@ -23,6 +23,24 @@ class UnreachableError(Exception):
     """The API server did not answer, or not with sense; whether a write took effect is not known."""
 
 
+class LeaseLostError(Exception):
+    """The Lease is not held any more: nothing is written and nothing sent."""
+
+
+class Leadership(Protocol):
+    """Who may act; one process of all at a time."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is this process, this very moment."""
+
+    async def acquired(self) -> None:
+        """Wait until it is this process."""
+
+    def trouble(self) -> str | None:
+        """Return why it never will be any more; None while it may."""
+
+
 class AzureApi(Protocol):
     """Azure: four looks and one way to act. All raise MigrationError."""
 

@@ -32,14 +32,8 @@ class Kubernetes:
     """An API server, inside the `async with` block."""
 
     async def __aenter__(self) -> Self:
-        """Connect by KUBECONFIG where it is set, else as the pod's service account, else by ~/.kube/config."""
-        settings = client.Configuration()
-        if not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(settings)
-        else:
-            await config.load_kube_config(client_configuration=settings)
-        settings.retries = None
-        self._api = client.ApiClient(settings)
+        """Connect (see `configuration`)."""
+        self._api = client.ApiClient(await configuration())
         self._resources = client.CustomObjectsApi(self._api)
         self._core = client.CoreV1Api(self._api)
         return self
@@ -52,7 +46,7 @@ class Kubernetes:
 
     async def cluster_id(self) -> str:
         """Return the uid of the namespace kube-system, which no two clusters share."""
-        with _translated("namespace kube-system"):
+        with translated("namespace kube-system"):
             namespace = await self._core.read_namespace("kube-system", _request_timeout=SECONDS)
         return str(namespace.metadata.uid)
 
@@ -68,7 +62,7 @@ class Kubernetes:
         bodies: list[Body] = []
         token: str | None = None
         while True:
-            with _translated("list of imagemigrations"):
+            with translated("list of imagemigrations"):
                 page = await self._resources.list_cluster_custom_object(
                     GROUP,
                     VERSION,
@@ -86,7 +80,7 @@ class Kubernetes:
     async def get(self, body: Body) -> Body:
         """Return the resource as it is now; GoneError when it is gone or has been made anew."""
         metadata = body["metadata"]
-        with _translated(_name(body)):
+        with translated(_name(body)):
             found: Body = await self._resources.get_namespaced_custom_object(
                 GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"], _request_timeout=SECONDS
             )
@@ -98,7 +92,7 @@ class Kubernetes:
         """Merge into the status of just this version of the resource (see `engine.ports`)."""
         metadata = body["metadata"]
         merge = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": dict(patch)}
-        with _translated(_name(body)):
+        with translated(_name(body)):
             patched: Body = await self._resources.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
@@ -115,7 +109,7 @@ class Kubernetes:
     async def notify(self, body: Body, notice: Notice) -> None:
         """Write an Event; when that fails it is logged and forgotten."""
         try:
-            with _translated(f"event for {_name(body)}"):
+            with translated(f"event for {_name(body)}"):
                 namespace = body["metadata"]["namespace"]
                 await self._core.create_namespaced_event(namespace, _event(body, notice), _request_timeout=SECONDS)
         except (GoneError, ConflictError, UnreachableError) as error:
@@ -145,8 +139,20 @@ def _event(body: Body, notice: Notice) -> dict[str, Any]:
     }
 
 
+async def configuration() -> client.Configuration:
+    """Return how to connect: by KUBECONFIG where it is set, else as the pod's service account, else ~/.kube/config."""
+    settings = client.Configuration()
+    if not os.environ.get("KUBECONFIG") and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        config.load_incluster_config(settings)
+    else:
+        await config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=settings)
+    settings.retries = None
+    return settings
+
+
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
+    """Raise the engine's errors for whatever the client raises inside."""
     try:
         yield
     except client.ApiException as exc:

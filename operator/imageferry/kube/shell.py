@@ -66,7 +66,7 @@ def _registry(engine: Engine) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=registry)
     async def startup(**_: Any) -> None:  # noqa: ANN401 - as above
-        await engine.start()
+        engine.start()
 
     @kopf.on.cleanup(registry=registry)
     async def cleanup(**_: Any) -> None:  # noqa: ANN401 - as above
