@@ -8,7 +8,7 @@ no silent registration of providers, because whatever changes Azure is announced
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,8 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 from imageferry.api.status import ActionName
 from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
-from imageferry.migration.errors import AskUserError
+from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
+from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
     MISSING,
     Fact,
@@ -72,7 +73,8 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 class Azure:
     """Reads and writes in any subscription that the identity may use, inside the `async with` block."""
 
-    def __init__(self, config: CloudConfig) -> None:
+    def __init__(self, config: CloudConfig, spending: Spending | None = None) -> None:
+        self._spending: Spending = spending or Unlimited()
         self._config = config
         self._clients: dict[str, ComputeManagementClient] = {}
 
@@ -112,6 +114,14 @@ class Azure:
         call = self._client(at).gallery_image_versions.get(at.group, *at.names, expand="ReplicationStatus")
         return await self._get(wire.version, call)
 
+    def turn(self, caller: str) -> AbstractContextManager[None]:
+        """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
+        return self._spending.turn(caller)
+
+    async def admit(self, action: Action) -> None:
+        """Get leave to send one mutation in this turn, before it is announced; PostponedError when there is none."""
+        await self._spending.admit(call_of("DELETE" if action.body is None else "PUT", action.resource))
+
     async def perform(self, action: Action) -> str | None:
         """Send one mutation and return ARM's correlation id; its outcome is seen by looking, not by polling."""
         seen: dict[str, str | None] = {}
@@ -125,6 +135,8 @@ class Azure:
             except ResourceNotFoundError as exc:
                 if action.name is not ActionName.DELETE_IMAGE or errors.code_of(exc) not in errors.GONE:
                     raise
+            except PostponedError as exc:  # only when it was refused for its token and was to be sent once more
+                raise BackOffError("Postponed", str(exc), definite=True, retry_after=exc.after) from exc
         return seen.get("id")
 
     def _send(self, action: Action, **options: Any) -> Awaitable[Any]:  # noqa: ANN401 - per-call options of azure-core
@@ -192,4 +204,5 @@ class Azure:
             UserAgentPolicy(base_user_agent=self._config.user_agent),
             CustomHookPolicy(),
             AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
+            SpendingPolicy(self._spending),
         ]

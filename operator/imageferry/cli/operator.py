@@ -1,6 +1,7 @@
 """`imageferry operator`: everything put together."""
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 
 from imageferry import logs
 from imageferry.azure import Azure
+from imageferry.engine.budget import Budget
 from imageferry.engine.engine import Engine
 from imageferry.engine.passes import Passes
 from imageferry.engine.ports import ConflictError, GoneError, UnreachableError
+from imageferry.engine.spending import Spending
 from imageferry.kube import shell
 from imageferry.kube.client import Kubernetes
 from imageferry.settings import Settings
@@ -43,7 +46,8 @@ def operator() -> None:
 
 
 async def _run(settings: Settings) -> None:
-    async with Azure(settings.cloud) as azure, Kubernetes() as kubernetes:
+    spending = Spending(Budget(), clock=time.monotonic, chance=random.random, speed=settings.speed)
+    async with Azure(settings.cloud, spending) as azure, Kubernetes() as kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
         passes = Passes(azure, kubernetes, cluster=cluster, timing=settings.timing, clock=steady_clock())

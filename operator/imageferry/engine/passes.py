@@ -19,7 +19,7 @@ from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
-from imageferry.migration.errors import MigrationError
+from imageferry.migration.errors import MigrationError, PostponedError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
 from imageferry.migration.steps import Act, Context, Look, Pace, Wait
@@ -62,7 +62,11 @@ class Passes:
             return await self._refuse(body, str(error), memory)
         running = _Running(body, migration, memory)
         try:
-            return await self._carry_out(running)
+            with self._azure.turn(migration.metadata.uid):
+                return await self._carry_out(running)
+        except PostponedError as error:
+            running.log.info("postponed", seconds=error.after.total_seconds())
+            return Result(running.body, error.after)
         except MigrationError as error:
             return await self._fail(running, error)
         finally:  # at the end: nothing may come between an announcement and its mutation
@@ -111,6 +115,7 @@ class Passes:
         return after
 
     async def _act(self, running: "_Running", step: Act) -> Result:
+        await self._azure.admit(step.action)
         operation = Operation(
             id=uuid.uuid4().hex,
             action=step.action.name,
