@@ -72,6 +72,13 @@ class OperatorProcess:
         """Whether the process is there."""
         return self._process is not None and not self._process.ended
 
+    @property
+    def minder(self) -> int:
+        """The process id of the minder, whose only child the operator is."""
+        if self._process is None:
+            raise AssertionError("the operator was not started")
+        return self._process.minder.pid
+
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, return once it has read all migrations."""
         began = len(self.entries("listed"))
