@@ -209,6 +209,15 @@ def test_while_it_waits_it_is_granted_nothing_else() -> None:
     _granted(budget, "one", look, SHORT)
 
 
+def test_calls_without_a_caller_do_not_wait_for_each_other() -> None:
+    """What is called outside a turn has no place: one such call is no reason to hold another."""
+    budget, write, look = Budget(), call_with(1, 9), Call(SUBSCRIPTION, Verb.READS, "Look", ())
+    budget.settle(_granted(budget, "", write, 0.0), UNANSWERED, 0.0)
+    assert budget.reserve("", write, 1.0) == SHORT
+    _granted(budget, "", look, 1.0)
+    assert budget.reserve("one", write, 1.0) == SHORT
+
+
 def test_the_oldest_comes_first_whatever_it_asks_for_next() -> None:
     """A pass that waited for its first look does not wait again behind younger ones for its second."""
     budget, first, second = Budget(), call_with(1, 9, policy="First"), call_with(1, 9, policy="Second")

@@ -116,3 +116,19 @@ async def test_a_postponed_turn_keeps_its_place_and_any_other_end_gives_it_up(cl
         await send(spends)
     with spends.turn("first"):
         await send(spends)
+
+
+async def test_what_will_be_needed_is_waited_for_before_anything_is_looked_at(clock: Clock) -> None:
+    """No look is spent on a pass that would end at its mutation; when there is room, nothing is taken for it yet."""
+    spends = spending(clock)
+    with spends.turn("one"):
+        await spends.expect(CALL)
+    await send(spends)
+    with pytest.raises(PostponedError) as postponed, spends.turn("two"):
+        await spends.expect(CALL)
+    assert postponed.value.after == timedelta(seconds=MINUTE)
+    clock.now += MINUTE
+    with spends.turn("two"):
+        await spends.expect(CALL)
+        await send(spends, LOOK)
+        await spends.admit(CALL)

@@ -25,6 +25,7 @@ from imageferry.api.status import ActionName
 from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
+from imageferry.migration.calls import Call
 from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
     MISSING,
@@ -118,9 +119,13 @@ class Azure:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
         return self._spending.turn(caller)
 
+    async def expect(self, action: Action) -> None:
+        """Look ahead: PostponedError when a mutation that will most likely be needed has no room for now."""
+        await self._spending.expect(_call(action))
+
     async def admit(self, action: Action) -> None:
         """Get leave to send one mutation in this turn, before it is announced; PostponedError when there is none."""
-        await self._spending.admit(call_of("DELETE" if action.body is None else "PUT", action.resource))
+        await self._spending.admit(_call(action))
 
     async def perform(self, action: Action) -> str | None:
         """Send one mutation and return ARM's correlation id; its outcome is seen by looking, not by polling."""
@@ -206,3 +211,7 @@ class Azure:
             AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
             SpendingPolicy(self._spending),
         ]
+
+
+def _call(action: Action) -> Call:
+    return call_of("DELETE" if action.body is None else "PUT", action.resource)

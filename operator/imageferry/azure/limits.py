@@ -55,6 +55,9 @@ class Spending(Protocol):
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
 
+    async def expect(self, call: Call) -> None:
+        """Look ahead: PostponedError when a call that will most likely be needed has no room for now."""
+
     async def admit(self, call: Call) -> None:
         """Keep leave for a call that this turn will take; PostponedError when there is none for now."""
 
@@ -69,6 +72,9 @@ class Unlimited:
         """Know nobody."""
         del caller
         return nullcontext()
+
+    async def expect(self, call: Call) -> None:
+        """Grant it."""
 
     async def admit(self, call: Call) -> None:
         """Grant it."""

@@ -50,7 +50,9 @@ async def _run(settings: Settings) -> None:
     async with Azure(settings.cloud, spending) as azure, Kubernetes() as kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
-        passes = Passes(azure, kubernetes, cluster=cluster, timing=settings.timing, clock=steady_clock())
+        passes = Passes(
+            azure, kubernetes, cluster=cluster, timing=settings.timing, clock=steady_clock(), chance=random.random
+        )
         engine = Engine(kubernetes, passes, timing=settings.timing, workers=settings.workers)
         await shell.run(engine, liveness=settings.liveness)
         log.info("stopped")

@@ -46,7 +46,7 @@ class Budget:
         """Give leave for one call, or the time from which on the caller may expect it.
 
         While what a caller waits for is not there, it gets no leave for anything else either: what it would look at
-        meanwhile it has to look at again.
+        meanwhile it has to look at again. Who has no name has no place either.
         """
         waiting = self._waiting.get(caller)
         if waiting and waiting.call and waiting.call != call:
@@ -62,6 +62,11 @@ class Budget:
         if waiting and waiting.call == call:
             self._step_out(waiting, now)
         return Slot(call, now)
+
+    def expect(self, caller: str, call: Call, *, soon: float, now: float) -> float:
+        """Stand in the line for a call that will most likely be needed, unless there is room by `soon`; give when."""
+        at = self._opens(caller, call, now)
+        return self._wait(caller, call, at, now) if at > soon else now
 
     def settle(self, slot: Slot, answer: Answer, now: float) -> None:
         """Count a call's answer and learn from it."""
@@ -100,6 +105,8 @@ class Budget:
 
     def _wait(self, caller: str, call: Call, at: float, now: float) -> float:
         """Stand in the line of the policy, and in that of the front door where only that is in the way."""
+        if not caller:
+            return at
         if caller not in self._waiting:
             self._places += 1
             self._waiting[caller] = _Waiting(self._places)

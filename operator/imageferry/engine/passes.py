@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
-from imageferry.api.status import Operation, Status
+from imageferry.api.status import ActionName, Operation, Status
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi
 from imageferry.migration import changes, failures, requests, siblings, transitions
@@ -22,6 +22,7 @@ from imageferry.migration.decide import decide
 from imageferry.migration.errors import MigrationError, PostponedError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
+from imageferry.migration.requests import Action
 from imageferry.migration.steps import Act, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
@@ -39,7 +40,7 @@ class Result:
 class Passes:
     """Runs passes; holds nothing of any migration itself."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the world, time and chance are handed in
         self,
         azure: AzureApi,
         kubernetes: KubernetesApi,
@@ -47,12 +48,14 @@ class Passes:
         cluster: str,
         timing: Timing,
         clock: Callable[[], datetime],
+        chance: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
         self._cluster = cluster
         self._timing = timing
         self._clock = clock
+        self._chance = chance
 
     async def run(self, body: Body, memory: Memory) -> Result:
         """Run one pass. ConflictError, GoneError and UnreachableError come through."""
@@ -96,6 +99,9 @@ class Passes:
             case What.DEFINITION:
                 return await self._azure.definition(requests.definition_id(migration))
             case What.VERSION:
+                if migration.status.definition is None:  # the scarcest call decides, before four looks are spent
+                    definition = requests.definition_id(migration)
+                    await self._azure.expect(Action(ActionName.CREATE_DEFINITION, definition, {}))
                 return await self._azure.version(requests.version_id(migration))
             case What.SIBLINGS:
                 return Found(siblings.of(migration, await self._kubernetes.list()))
@@ -105,7 +111,11 @@ class Passes:
         memory.history = History()
         memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
         await self._write(running, step.status)
-        return Result(running.body, self._pause(step.after, memory))
+        return Result(running.body, self._spread(self._pause(step.after, memory)))
+
+    def _spread(self, after: timedelta | None) -> timedelta | None:
+        """Vary a wait by a tenth: what began together does not stay together."""
+        return after and after * (0.9 + 0.2 * self._chance())
 
     def _pause(self, after: timedelta | Pace, memory: Memory) -> timedelta | None:
         if after is Pace.NEVER:

@@ -30,6 +30,9 @@ class AzureApi(Protocol):
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
 
+    async def expect(self, action: Action) -> None:
+        """Look ahead: PostponedError when a mutation that will most likely be needed has no room for now."""
+
     async def admit(self, action: Action) -> None:
         """Get leave to send one mutation in this turn; before it is announced, so that an announced one is sent."""
 

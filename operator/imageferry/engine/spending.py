@@ -28,6 +28,7 @@ class _Turn:
 
 
 _NOBODY = _Turn("")
+"""Who calls outside a turn: nothing of it is kept."""
 _TURN: ContextVar[_Turn] = ContextVar("turn", default=_NOBODY)
 
 
@@ -63,6 +64,13 @@ class Spending:
                 self._budget.release(slot, self._now())
             if not postponed:
                 self._budget.leave(caller, self._now())
+
+    async def expect(self, call: Call) -> None:
+        """Look ahead: PostponedError when a call that will most likely be needed has no room for now."""
+        now = self._now()
+        at = self._budget.expect(_TURN.get().caller, call, soon=now + PATIENCE * self._speed, now=now)
+        if at > now:
+            raise PostponedError(self._jittered(at - now))
 
     async def admit(self, call: Call) -> None:
         """Keep leave for a call that this turn will `take`; PostponedError when there is none for now."""
