@@ -97,6 +97,13 @@ class OperatorProcess:
         """What its latest process calls itself in the Lease; None before it has said so."""
         return next(reversed(self._identities()), None)
 
+    @property
+    def minder(self) -> int:
+        """The process id of the minder, whose only child the operator is."""
+        if self._process is None:
+            raise AssertionError("the operator was not started")
+        return self._process.minder.pid
+
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, return once it holds the Lease and has read all migrations."""
         self.bury()

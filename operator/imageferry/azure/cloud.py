@@ -9,7 +9,7 @@ redirects and no silent registration of providers, because whatever changes Azur
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,9 @@ from imageferry.api.status import ActionName
 from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
-from imageferry.migration.errors import AskUserError
+from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
+from imageferry.migration.calls import Call
+from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
     MISSING,
     Fact,
@@ -76,7 +78,8 @@ class Azure:
     A mutation is sent only if `may_write` says yes at the very moment that its bytes are written.
     """
 
-    def __init__(self, config: CloudConfig, *, may_write: Callable[[], bool]) -> None:
+    def __init__(self, config: CloudConfig, spending: Spending | None = None, *, may_write: Callable[[], bool]) -> None:
+        self._spending: Spending = spending or Unlimited()
         self._config = config
         self._may_write = may_write
         self._clients: dict[str, ComputeManagementClient] = {}
@@ -122,6 +125,18 @@ class Azure:
         call = self._client(at).gallery_image_versions.get(at.group, *at.names, expand="ReplicationStatus")
         return await self._get(wire.version, call)
 
+    def turn(self, caller: str) -> AbstractContextManager[None]:
+        """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
+        return self._spending.turn(caller)
+
+    async def expect(self, action: Action) -> None:
+        """Look ahead: PostponedError when a mutation that will most likely be needed has no room for now."""
+        await self._spending.expect(_call(action))
+
+    async def admit(self, action: Action) -> None:
+        """Get leave to send one mutation in this turn, before it is announced; PostponedError when there is none."""
+        await self._spending.admit(_call(action))
+
     async def perform(self, action: Action) -> str | None:
         """Send one mutation and return ARM's correlation id; its outcome is seen by looking, not by polling."""
         seen: dict[str, str | None] = {}
@@ -135,6 +150,8 @@ class Azure:
             except ResourceNotFoundError as exc:
                 if action.name is not ActionName.DELETE_IMAGE or errors.code_of(exc) not in errors.GONE:
                     raise
+            except PostponedError as exc:  # only when it was refused for its token and was to be sent once more
+                raise BackOffError("Postponed", str(exc), definite=True, retry_after=exc.after) from exc
         return seen.get("id")
 
     def _send(self, action: Action, **options: Any) -> Awaitable[Any]:  # noqa: ANN401 - per-call options of azure-core
@@ -204,4 +221,9 @@ class Azure:
             UserAgentPolicy(base_user_agent=self._config.user_agent),
             CustomHookPolicy(),
             AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
+            SpendingPolicy(self._spending),
         ]
+
+
+def _call(action: Action) -> Call:
+    return call_of("DELETE" if action.body is None else "PUT", action.resource)

@@ -84,7 +84,7 @@ def logging_in() -> Iterator[None]:
         kind = BackOffError if passing else DeniedError
         headers: Mapping[str, str] = getattr(response, "headers", {})
         message = f"no token for Azure: {_one_line(str(exc))}; check the operator's credential settings"
-        wait = _retry_after(headers.get("Retry-After"), status)
+        wait = retry_after(headers.get("Retry-After"), status)
         raise kind("AuthenticationFailed", message, definite=True, retry_after=wait) from exc
 
 
@@ -100,7 +100,7 @@ def of_response(exc: HttpResponseError) -> MigrationError:
         code,
         f"Azure answered {status}: {message}" + (f"; {cure}" if cure else ""),
         definite=400 <= status < 500 and status not in UNKNOWN_OUTCOME,  # noqa: PLR2004 - the class of client errors
-        retry_after=_retry_after(headers.get("Retry-After"), status),
+        retry_after=retry_after(headers.get("Retry-After"), status),
         correlation_id=headers.get("x-ms-correlation-request-id"),
     )
 
@@ -112,7 +112,8 @@ def code_of(exc: HttpResponseError) -> str:
     return f"Http{exc.status_code}"
 
 
-def _retry_after(value: str | None, status: int) -> timedelta | None:
+def retry_after(value: str | None, status: int) -> timedelta | None:
+    """Return how long Azure wants to be left alone; a 429 that does not say so means a minute."""
     if value and value.strip().isdigit():
         return timedelta(seconds=int(value))
     return timedelta(seconds=THROTTLED_SECONDS) if status == 429 else None  # noqa: PLR2004 - Too Many Requests

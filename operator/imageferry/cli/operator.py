@@ -1,6 +1,7 @@
 """`imageferry operator`: everything put together."""
 
 import asyncio
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from pydantic import ValidationError
 
 from imageferry import logs
 from imageferry.azure import Azure
+from imageferry.engine.budget import Budget
 from imageferry.engine.engine import Engine
 from imageferry.engine.intake import Intake
 from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import ConflictError, GoneError, UnreachableError
+from imageferry.engine.spending import Spending
 from imageferry.kube import shell
 from imageferry.kube.client import Kubernetes
 from imageferry.kube.election import Election
@@ -46,7 +49,8 @@ def operator() -> None:
 
 async def _run(settings: Settings) -> None:
     election = Election(namespace=settings.lease_namespace, timing=settings.lease_timing)
-    azure, kubernetes = Azure(settings.cloud, may_write=lambda: election.held), Kubernetes()
+    spending = Spending(Budget(), clock=time.monotonic, chance=random.random, speed=settings.speed)
+    azure, kubernetes = Azure(settings.cloud, spending, may_write=lambda: election.held), Kubernetes()
     async with azure, kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
@@ -58,6 +62,7 @@ async def _run(settings: Settings) -> None:
             leadership=election,
             terms=Terms(cluster, settings.timing, settings.brake),
             clock=steady_clock(),
+            chance=random.random,
         )
         engine = Engine(passes, kubernetes, intake, leadership=election, workers=settings.workers)
         async with election:

@@ -23,7 +23,8 @@ class Intake:
         known = self._bodies.get(uid)
         if known is not None and version_of(body) <= version_of(known):
             return False
-        self._bodies[uid] = body
+        metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+        self._bodies[uid] = {**body, "metadata": metadata}  # who manages which field is a third of a body, unread
         self._woken |= self.roster.put(uid, body)
         return True
 

@@ -20,9 +20,10 @@ from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
-from imageferry.migration.errors import MigrationError
+from imageferry.migration.errors import MigrationError, PostponedError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
+from imageferry.migration.requests import Action
 from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
@@ -49,7 +50,7 @@ class Terms:
 class Passes:
     """Runs passes; what is remembered of a migration between them is in its Memory."""
 
-    def __init__(  # noqa: PLR0913 - what a pass is given, by name
+    def __init__(  # noqa: PLR0913 - the world, time and chance are handed in
         self,
         azure: AzureApi,
         kubernetes: KubernetesApi,
@@ -58,6 +59,7 @@ class Passes:
         leadership: Leadership,
         terms: Terms,
         clock: Callable[[], datetime],
+        chance: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
@@ -66,6 +68,7 @@ class Passes:
         self._terms = terms
         self.timing = terms.timing
         self._clock = clock
+        self._chance = chance
         self._deletions: dict[str, datetime] = {}
         """Deletions that this process has sent, by uid: they count also when the resource is gone."""
 
@@ -78,7 +81,11 @@ class Passes:
         running = _Running(body, migration, memory)
         memory.hear(migration.asked_at)
         try:
-            return await self._carry_out(running)
+            with self._azure.turn(migration.metadata.uid):
+                return await self._carry_out(running)
+        except PostponedError as error:
+            running.log.info("postponed", seconds=error.after.total_seconds())
+            return Result(running.body, error.after)
         except MigrationError as error:
             return await self._fail(running, error)
         finally:  # at the end: nothing may come between an announcement and its mutation
@@ -128,6 +135,9 @@ class Passes:
             case What.DEFINITION:
                 return await self._azure.definition(requests.definition_id(migration))
             case What.VERSION:
+                if migration.status.definition is None:  # the scarcest call decides, before four looks are spent
+                    definition = requests.definition_id(migration)
+                    await self._azure.expect(Action(ActionName.CREATE_DEFINITION, definition, {}))
                 return await self._azure.version(requests.version_id(migration))
             case What.SIBLINGS:
                 return Found(siblings.of(migration, await self._kubernetes.list()))
@@ -137,7 +147,11 @@ class Passes:
         memory.history = History()
         memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
         await self._write(running, step.status)
-        return Result(running.body, self._pause(step.after, memory))
+        return Result(running.body, self._spread(self._pause(step.after, memory)))
+
+    def _spread(self, after: timedelta | None) -> timedelta | None:
+        """Vary a wait by a tenth: what began together does not stay together."""
+        return after and after * (0.9 + 0.2 * self._chance())
 
     def _pause(self, after: timedelta | Pace, memory: Memory) -> timedelta | None:
         if after is Pace.NEVER:
@@ -147,19 +161,15 @@ class Passes:
         return after
 
     async def _act(self, running: "_Running", step: Act) -> Result:
-        operation = Operation(
-            id=uuid.uuid4().hex,
-            action=step.action.name,
-            resource=step.action.resource,
-            requested_at=self._clock(),
-            attempt=step.attempt,
-        )
         uid = running.migration.metadata.uid
         if step.action.name is ActionName.DELETE_IMAGE:
-            self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
-        told = running.stored if running.memory.refused else step.status
-        await self._write(running, told.model_copy(update={"operation": operation}))
-        self._require_lease()
+            self._deletions[uid] = self._clock()  # before anything is awaited: others count it from here on
+        try:
+            await self._azure.admit(step.action)
+            await self._announce(running, step)
+        except BaseException:
+            self._deletions.pop(uid, None)
+            raise
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:
@@ -175,6 +185,18 @@ class Passes:
         running.memory.history = History()
         running.memory.refused = False
         return Result(running.body, self.timing.soon / 3)
+
+    async def _announce(self, running: "_Running", step: Act) -> None:
+        operation = Operation(
+            id=uuid.uuid4().hex,
+            action=step.action.name,
+            resource=step.action.resource,
+            requested_at=self._clock(),
+            attempt=step.attempt,
+        )
+        told = running.stored if running.memory.refused else step.status
+        await self._write(running, told.model_copy(update={"operation": operation}))
+        self._require_lease()
 
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory

@@ -1,6 +1,7 @@
 """What the engine needs of the world, said by the engine; `azure/` and `kube/` fit these shapes."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
@@ -42,7 +43,16 @@ class Leadership(Protocol):
 
 
 class AzureApi(Protocol):
-    """Azure: four looks and one way to act. All raise MigrationError."""
+    """Azure: four looks and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
+
+    def turn(self, caller: str) -> AbstractContextManager[None]:
+        """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
+
+    async def expect(self, action: Action) -> None:
+        """Look ahead: PostponedError when a mutation that will most likely be needed has no room for now."""
+
+    async def admit(self, action: Action) -> None:
+        """Get leave to send one mutation in this turn; before it is announced, so that an announced one is sent."""
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
         """Look at a managed image."""

@@ -21,6 +21,11 @@ STOP_SECONDS = 20.0
 class _NoDiffBase(kopf.DiffBaseStorage):
     """Remembers no earlier state of a resource."""
 
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ANN401 - as kopf has it
+        """Take nothing of it: kopf would copy every body of every event for this."""
+        del body, extra_fields
+        return kopf.BodyEssence({})
+
     def fetch(self, *, body: kopf.Body) -> None:
         """Know nothing."""
 

@@ -7,6 +7,8 @@
     ├── AskUserError        only a person can cure it, in Azure or in the spec
     └── GiveUpError         this spec cannot work; another look is cheap all the same
 
+PostponedError stands beside the tree, because nothing went wrong and nothing was sent.
+
 Azure's own exceptions are translated into these in `azure.errors` and nowhere else.
 """
 
@@ -64,3 +66,14 @@ class GiveUpError(MigrationError):
     """This spec cannot work."""
 
     kind = "GiveUp"
+
+
+class PostponedError(Exception):
+    """A call was not sent, because Azure's limits leave no room for it now; `after` is when they do.
+
+    Not a failure: it counts in no history and is written to no status.
+    """
+
+    def __init__(self, after: timedelta) -> None:
+        super().__init__(f"Azure's limits leave room in {after.total_seconds():.0f} s")
+        self.after = after

@@ -20,7 +20,7 @@ What a test may use:
     `disable_instance_discovery=True`), `ca_file`, `tenant`, `clock`, `cloud`, `faults`, `hooks`, `ledger`, `tokens`.
 
 `SimClock`  `now()`, `advance(seconds)`, `freeze()`, `resume()`, `set_speed(factor)`, `speed`, `frozen`.
-    Resources follow it; token expiry and rate limits follow real time.
+    Resources follow it, and limits (`cloud.rules.limits_follow_clock`); token expiry follows real time.
 
 `Cloud`  thread-safe; a change takes effect at once, with no operation and no ledger entry:
     `put_subscription(id)`, `put_group(name, *, subscription=SUBSCRIPTION, location="westeurope") -> id`,

@@ -13,7 +13,7 @@ from typing import Any
 
 from imageferry.simulator import provider, versions
 from imageferry.simulator.operations import Signer
-from imageferry.simulator.paths import ArmPath, parse_id
+from imageferry.simulator.paths import ArmPath, OperationPath, parse_id
 from imageferry.simulator.provider import ArmRequest, Outcome
 from imageferry.simulator.regions import short_name
 from imageferry.simulator.replicas import Replica
@@ -86,6 +86,16 @@ class Cloud:
                 _complete_version(world, resource, status)
             self._store.add(resource)
         return path.id
+
+    def region(self, path: ArmPath | OperationPath, body: Json | None) -> str:
+        """Give the region whose limits a call meets: that of the image or gallery; empty where nothing tells it."""
+        if isinstance(path, OperationPath):
+            return path.location
+        top = ArmPath(path.subscription, path.group, path.types[:1], path.names[:1])
+        with self._lock:
+            found = self._store.find(top.key)
+        asked = (body or {}).get("location") if len(path.names) == 1 else None
+        return short_name(str(found.body["location"] if found else asked or ""))
 
     def get(self, resource_id: str, *, api_version: str = NEWEST_API) -> Json | None:
         """Give a resource as ARM would answer it, replication status included; None when there is none."""

@@ -48,8 +48,8 @@ class Services:
     tokens: Tokens
     tenant: str
     page_size: int
+    limits: Limits
     hooks: list[Hook] = field(default_factory=list)
-    limits: Limits = field(default_factory=Limits)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, "simulator-hook"))
 
 
@@ -68,6 +68,8 @@ class _Visit:
     body: Json | None = None
     refusal: ArmError | None = None
     does: Sequence[Does] = ()
+    left: dict[str, str] = field(default_factory=dict)
+    """Headers that tell how much is left of the limits that the request has met."""
 
     def fault(self, kind: type[Answer | HtmlPage | Reset | Slow]) -> Does | None:
         return next((each for each in self.does if isinstance(each, kind)), None)
@@ -114,11 +116,25 @@ class Gateway:
             _check_bearer(bearer, self._services.tenant, request.host)
             _check_served(visit)
             visit.body = await _json_body(request)
+            self._pass_gateway(visit)
         except ArmError as refusal:
             visit.refusal = refusal
             return visit
         visit.does = self._services.faults.draw(visit.operation, visit.resource_id, visit.identity)
         return visit
+
+    def _pass_gateway(self, visit: _Visit) -> None:
+        if visit.path is not None:
+            services = self._services
+            visit.left = services.limits.enter(
+                visit.method, visit.path.subscription, visit.identity, services.cloud.rules
+            )
+
+    def _reach_provider(self, visit: _Visit) -> None:
+        if visit.path is not None:
+            services, operation = self._services, _limited(visit.path, visit.operation)
+            region = services.cloud.region(visit.path, visit.body)
+            visit.left |= services.limits.provide(operation, visit.path.subscription, region, services.cloud.rules)
 
     def _carry_out(self, visit: _Visit, request: web.Request) -> tuple[Answered | HtmlPage, Effect]:
         if (page := visit.fault(HtmlPage)) is not None and isinstance(page, HtmlPage):
@@ -133,6 +149,7 @@ class Gateway:
     def _effect(self, visit: _Visit, request: web.Request) -> Outcome:
         if visit.refusal is not None:
             raise visit.refusal
+        self._reach_provider(visit)
         fault = visit.fault(Answer)
         if isinstance(fault, Answer):
             message = fault.message or _message(fault.code, visit)
@@ -192,13 +209,9 @@ class Gateway:
         if isinstance(answered, HtmlPage):
             return web.Response(status=answered.status, text=_HTML, content_type="text/html", headers=ids)
         headers = {**ids, "Cache-Control": "no-cache", **answered.headers}
-        if visit.identity and visit.path is not None and answered.status not in (401, 429):
-            left = self._services.limits.headers(
-                _limited(visit.path, visit.operation), visit.method, visit.path.subscription, visit.identity
-            )
-            if answered.gateway:
-                left.pop("x-ms-ratelimit-remaining-resource", None)
-            headers |= left
+        if answered.status != 429:
+            hidden = "x-ms-ratelimit-remaining-resource" if answered.gateway else None
+            headers |= {name: value for name, value in visit.left.items() if name != hidden}
         if answered.body is None:
             return web.Response(status=answered.status, headers=headers)
         headers["Content-Type"] = "application/json; charset=utf-8"

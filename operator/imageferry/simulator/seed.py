@@ -11,7 +11,7 @@ A mistake is refused as a whole, before anything is put in, with the field's nam
     versions: [{name: 1.0.0, group: images, gallery: prod, definition: web, regions: [westeurope, northeurope]}]
     resources: [{id: /subscriptions/…, location: westeurope, properties: {}}]   # anything, as ARM answers it
     durations: {versionCreate: 30, regions: {northeurope: 600}}
-    rules: {sourceBusyUntilReplicated: true}
+    rules: {sourceBusyUntilReplicated: true, throttling: true, limits: {CreateUpdateGalleryImage3Min: 3}}
     faults: [{operation: "images.delete", times: 1, does: {kind: answer, status: 409, code: ScopeLocked}}]
     pageSize: 2
 """

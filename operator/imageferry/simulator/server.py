@@ -24,6 +24,7 @@ from imageferry.simulator.faults import Faults
 from imageferry.simulator.gateway import Gateway, Services
 from imageferry.simulator.hooks import Hook
 from imageferry.simulator.ledger import Ledger
+from imageferry.simulator.limits import Limits
 from imageferry.simulator.seed import Seed
 from imageferry.simulator.tokens import Tokens
 
@@ -64,6 +65,7 @@ class SimulatorServer:
             ledger=self.ledger,
             tokens=self.tokens,
             tenant=self.tenant,
+            limits=Limits(self.clock.now),
             page_size=wanted.page_size or page_size,
         )
         wanted.apply(self.cloud, self.faults, self.tokens)

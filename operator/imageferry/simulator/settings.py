@@ -50,3 +50,10 @@ class Rules:
     """Whether a source stays busy until the version replicated everywhere, not only until it was built."""
     stale_children: float = 0.0
     """Seconds after a child's delete ended during which its parent's delete is still refused."""
+    throttling: bool = False
+    """Whether calls beyond Azure's limits are refused with 429."""
+    limits_follow_clock: bool = True
+    """Whether limits follow the simulator's clock, or real time."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Other limits than Azure's, by the name in the header that tells what is left: `{CreateUpdateGallery3Min: 3}`,
+    `{reads: 1100, global-reads: 16500}`."""
