@@ -180,7 +180,7 @@ def _summarize(found: Sequence[Discovered], folder: Path | None) -> None:
     console = output.console(sys.stderr)
     rows = [(each, finding) for each in found for finding in each.findings]
     if rows:
-        console.print(_table(rows))
+        output.draw(_table(rows), to=console)
         console.print()
     kinds = Counter("blocked" if each.blocked else "warned" if each.findings else "ready" for each in found)
     where = f" in {folder}" if folder else ""

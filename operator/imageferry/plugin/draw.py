@@ -38,7 +38,7 @@ def bar(percent: int, width: int = BAR) -> str:
 
 
 def tree(body: Body, now: datetime) -> RenderableType:
-    """Draw one migration with all that is known of it."""
+    """Draw one migration with all that is known of it, but `message`."""
     status, spec = status_of(body), body["spec"]
     root = Tree(_title(body), guide_style="dim")
     _branch(root, "source", _source(spec, status))
@@ -59,7 +59,12 @@ def tree(body: Body, now: datetime) -> RenderableType:
     if error := status.get("error"):
         _branch(root, "error", _error(error))
     _branch(root, "ready", _ready(body))
-    return Group(root, *_waits(body))
+    return root
+
+
+def message(body: Body) -> str:
+    """Return what Ready says; it may hold a command to copy, so it belongs on lines that nothing breaks."""
+    return str(condition(body, "Ready").get("message") or "")
 
 
 def table(bodies: Sequence[Body], now: datetime, *, namespaces: bool = False) -> Table:
@@ -69,7 +74,7 @@ def table(bodies: Sequence[Body], now: datetime, *, namespaces: bool = False) ->
         drawn.add_column(heading, no_wrap=True)
     for heading in ("REGIONS", "", "VERIFIED", "AGE"):
         drawn.add_column(heading, no_wrap=True)
-    drawn.add_column("WAITS FOR", no_wrap=True, overflow="ellipsis")
+    drawn.add_column("WAITS FOR")  # the only one that gives way on a narrow terminal
     for body in bodies:
         metadata, replication = body["metadata"], status_of(body).get("replication") or {}
         shade = "green" if replication.get("progress") == 100 else "yellow"  # noqa: PLR2004 - percent
@@ -81,7 +86,7 @@ def table(bodies: Sequence[Body], now: datetime, *, namespaces: bool = False) ->
             replication.get("summary", ""),
             condition(body, "Verified").get("status", ""),
             age(metadata.get("creationTimestamp"), now),
-            _short(body),
+            Text(_short(body), no_wrap=True, overflow="ellipsis"),
         )
     return drawn
 
@@ -123,6 +128,12 @@ def age(since: str | None, now: datetime) -> str:
     return f"{seconds // 86_400}d"
 
 
+def short_id(arm_id: str) -> str:
+    """Return an ARM id as people say it: `images/web in legacy`; what is none stays as it is."""
+    parts = arm_id.split("/")
+    return f"{'/'.join(parts[7:])} in {parts[4]}" if len(parts) > 8 else arm_id  # noqa: PLR2004 - as ARM builds ids
+
+
 def _title(body: Body) -> Text:
     metadata = body["metadata"]
     title = Text.assemble((metadata["name"], "bold"), "  ", phase(body), "  ", (f"in {metadata['namespace']}", "dim"))
@@ -135,7 +146,7 @@ def _title(body: Body) -> Text:
 
 def _branch(root: Tree, label: str, first: Text, *rest: RenderableType) -> None:
     row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=10, style="dim")
+    row.add_column(width=11, style="dim")
     row.add_column(overflow="fold")
     row.add_row(label, first)
     root.add(Group(row, *(Padding(each, (0, 0, 0, 2)) for each in rest)))
@@ -143,7 +154,7 @@ def _branch(root: Tree, label: str, first: Text, *rest: RenderableType) -> None:
 
 def _source(spec: Body, status: Body) -> Text:
     source = status.get("source") or {}
-    shown = Text(source.get("id") or spec["source"]["managedImageId"])
+    shown = Text(short_id(source.get("id") or spec["source"]["managedImageId"]))
     disks = source.get("dataDisks")
     facts = [
         " ".join(filter(None, (source.get("osType"), source.get("hyperVGeneration")))),
@@ -202,7 +213,7 @@ def _operation(operation: Body, now: datetime) -> Text:
     shown = Text(f"{operation['action']}, announced {since} ago")
     if attempt > 1:
         shown.append(f", attempt {attempt}")
-    return shown.append(f"\n{operation['resource']}", style="dim")
+    return shown.append(f"\n{short_id(operation['resource'])}", style="dim")
 
 
 def _receipt(receipt: Body) -> Text:
@@ -225,12 +236,6 @@ def _ready(body: Body) -> Text:
     said = ready.get("status", "Unknown")
     shown = Text(said, style={"True": "green", "False": "yellow"}.get(said, ""))
     return shown.append(f"  {ready.get('reason', 'nothing was said yet')}", style="default")
-
-
-def _waits(body: Body) -> list[RenderableType]:
-    """Return Ready's message below the tree, unbroken: it may hold a command to copy."""
-    message = condition(body, "Ready").get("message")
-    return [Text(), Text(message, overflow="fold")] if message else []
 
 
 def _short(body: Body) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from imageferry.plugin.options import Format
 
@@ -23,6 +23,17 @@ def console(stream: TextIO | None = None) -> Console:
     to = stream or sys.stdout
     width = None if to.isatty() or "COLUMNS" in os.environ else UNBROKEN
     return Console(file=to, width=width, highlight=False, markup=False, emoji=False)
+
+
+def draw(drawing: RenderableType, *, to: Console | None = None) -> None:
+    """Print a drawing; outside a terminal without the spaces that fill up its lines."""
+    on = to or console()
+    if on.is_terminal:
+        on.print(drawing)
+        return
+    with on.capture() as captured:
+        on.print(drawing)
+    on.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def listed(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

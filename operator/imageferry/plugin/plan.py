@@ -47,7 +47,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
     if form:
         output.show(_for_programs(body), form)
     else:
-        output.console().print(drawn(body))
+        output.draw(drawn(body))
 
 
 def drawn(body: Body) -> RenderableType:
@@ -107,7 +107,7 @@ def _call(call: Body) -> RenderableType:
     mark, shade = next((shown for verb, shown in MARKS.items() if action.startswith(verb)), ("·", ""))
     head = Text.assemble((f"{mark} {action}", shade), *([f"  {call['when']}"] if call.get("when") else []))
     changes = call.get("changes") or []
-    under = Group(Text(call["resource"], style="dim", overflow="fold"), *([_changes(changes)] if changes else []))
+    under = Group(Text(draw.short_id(call["resource"]), style="dim"), *([_changes(changes)] if changes else []))
     return Group(head, Padding(under, (0, 0, 0, 4)), Text())
 
 

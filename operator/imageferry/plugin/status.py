@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from imageferry.kube.user import Body, Cluster
 from imageferry.plugin import draw, options, output
@@ -43,7 +44,7 @@ def status(  # noqa: PLR0913 - one parameter an option
     where = None if all_namespaces else own
     if following:
         snapshots = cluster.watch(where, name=name or "", selector=selector or "")
-        _follow(_present(snapshots, name, own), _drawing(name, where), until_final=exit_when_complete)
+        _follow(_present(snapshots, name, own), _drawing(name, where), named=bool(name), until_final=exit_when_complete)
     else:
         _once(cluster, where, name=name, selector=selector or "", form=form)
 
@@ -56,8 +57,9 @@ def _once(cluster: Cluster, where: str | None, *, name: str | None, selector: st
     if form:
         output.show(found[0] if name else output.listed(found), form)
     elif found:
-        drawn = _drawing(name, where)(found)
-        output.console().print(drawn, soft_wrap=False)
+        output.draw(_drawing(name, where)(found))
+        if name and (message := draw.message(found[0])):
+            sys.stdout.write(f"\n{message}\n")
     else:
         sys.stderr.write(f"No resources found{f' in {where} namespace' if where else ''}.\n")
 
@@ -83,14 +85,15 @@ def _present(snapshots: Iterator[Snapshot], name: str | None, namespace: str) ->
         yield bodies
 
 
-def _follow(snapshots: Iterator[Snapshot], drawing: Draw, *, until_final: bool) -> None:
+def _follow(snapshots: Iterator[Snapshot], drawing: Draw, *, named: bool, until_final: bool) -> None:
     console = output.console()
     if not console.is_terminal:
         _report(snapshots, until_final=until_final)
         return
     with Live(console=console, auto_refresh=False) as live:
         for bodies in snapshots:
-            live.update(drawing(bodies), refresh=True)
+            messages = [Text(f"\n{draw.message(bodies[0])}")] if named else []
+            live.update(Group(drawing(bodies), *messages), refresh=True)
             if until_final and _final(bodies):
                 return
 
