@@ -99,7 +99,9 @@ def test_programs_get_the_changed_resources(put: Put, plugin: Plugin) -> None:
     """One as it is, several as a List."""
     put("web")
     put("db")
-    assert json.loads(plugin("suspend", "web", "-o", "json").stdout)["spec"]["suspend"] is True
+    changed = json.loads(plugin("suspend", "web", "-o", "json").stdout)
+    assert changed["spec"]["suspend"] is True
+    assert "managedFields" not in changed["metadata"]
     assert [
         each["metadata"]["name"] for each in json.loads(plugin("resume", "--all", "-o", "json").stdout)["items"]
     ] == [

@@ -95,9 +95,13 @@ def test_kubectl_finds_the_plugin(put: Put, plugin: Plugin, environment: Mapping
     """`kubectl imageferry` is the same command."""
     put("web", STATUS)
     found = subprocess.run(
-        ["kubectl", "imageferry", "status"], env=dict(environment), capture_output=True, text=True, check=True
+        ["kubectl", "imageferry", "status", "-o", "json"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert found.stdout == plugin("status").stdout
+    assert found.stdout == plugin("status", "-o", "json").stdout
 
 
 def test_without_a_name_all_of_the_namespace_are_listed(put: Put, plugin: Plugin) -> None:

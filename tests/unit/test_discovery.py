@@ -69,7 +69,8 @@ def test_every_manifest_is_one_that_the_operator_reads(images: list[ManagedImage
     found = discovery.discover(images, Target(gallery=GALLERY, regions=("northeurope",), publisher="contoso"))
     stored = {"namespace": "platform", "uid": "u", "resourceVersion": "1"}
     read = [parse({**each.manifest, "metadata": {**each.manifest["metadata"], **stored}}) for each in found]
-    assert {each.spec.source.managed_image_id for each in read} == {each.id for each in images}
+    sources = {each.spec.source.managed_image_id.casefold() for each in read}
+    assert sources == {each.id.casefold() for each in images}
     assert all(rules.DEFINITION_NAME.check(each.spec.definition.name) for each in read)
     assert len({str(each.spec.definition.identifier) for each in read}) == len(images)
 

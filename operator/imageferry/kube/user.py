@@ -15,6 +15,7 @@ from typing import Any
 import urllib3
 import yaml
 from kubernetes import client, config, watch
+from kubernetes.config import kube_config
 
 from imageferry.api.resource import GROUP, PLURAL, SINGULAR, VERSION
 
@@ -145,13 +146,12 @@ def _configure(settings: client.Configuration, kubeconfig: Path | None, context:
         if not files:
             raise ClusterError(f"no kubeconfig: there is no {given}; name one with --kubeconfig or KUBECONFIG")
         name = context or _current_context(files)
-        merged = os.pathsep.join(map(str, files))
-        config.load_kube_config(merged, name, settings, persist_config=False)
-        contexts, _ = config.list_kube_config_contexts(merged)
+        merged = kube_config.KubeConfigMerger(os.pathsep.join(map(str, files))).config
+        loader = kube_config.KubeConfigLoader(config_dict=merged, config_base_path=None, active_context=name)
+        loader.load_and_set(settings)
+        return str(loader.current_context["context"].get("namespace") or "default")
     except (config.ConfigException, yaml.YAMLError, OSError, TypeError, AttributeError) as exc:
         raise ClusterError(f"kubeconfig {given}: {_one_line(str(exc))}; `kubectl config view` shows it") from exc
-    found = next(each["context"] for each in contexts if each["name"] == name)
-    return str(found.get("namespace") or "default")
 
 
 def _current_context(files: Sequence[Path]) -> str:

@@ -64,6 +64,11 @@ class Discovered:
         return any(finding.severity == BLOCKS for finding in self.findings)
 
     @property
+    def group(self) -> str:
+        """The image's resource group."""
+        return _group(self.image.id).lower()
+
+    @property
     def comments(self) -> Sequence[str]:
         """What the manifest's reader should know, a line each."""
         image = self.image
@@ -129,7 +134,7 @@ def _manifest(image: ManagedImage, name: str, target: Target, *, plan: bool) -> 
         "kind": KIND,
         "metadata": {"name": name} | ({"namespace": target.namespace} if target.namespace else {}),
         "spec": {
-            "source": {"managedImageId": image.id},
+            "source": {"managedImageId": _steady(image.id)},
             "gallery": {"id": target.gallery},
             "definition": definition,
             "version": version,
@@ -167,6 +172,12 @@ def _first_free(
 def _label(text: str) -> str:
     """Return the text as a Kubernetes label: lower-case letters and digits of ASCII, single hyphens between."""
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:LABEL].rstrip("-") or "image"
+
+
+def _steady(arm_id: str) -> str:
+    """Return the id with its group in lower case: ARM lists it now in capitals, now as it was made."""
+    parts = arm_id.split("/")
+    return "/".join([*parts[:4], parts[4].lower(), *parts[5:]])
 
 
 def _subscription(arm_id: str) -> str:

@@ -130,6 +130,6 @@ def _change(names: Sequence[str], change: Callable[[str], Body], said: str, *, f
         if not form:
             sys.stdout.write(f"{SINGULAR}.{GROUP}/{name} {said}\n")
     if form and changed:
-        output.show(changed[0] if len(names) == 1 else output.listed(changed), form)
+        output.show(output.plain(changed[0]) if len(names) == 1 else output.listed(changed), form)
     if failed:
         raise typer.Exit(1)

@@ -138,9 +138,9 @@ def _list(subscription: str, group: str | None, credential: str | None) -> Seque
     async def collect() -> Sequence[ManagedImage]:
         found: list[ManagedImage] = []
         async with Azure(config(credential)) as azure:
-            with Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), console=output.console(sys.stderr), transient=True
-            ) as progress:
+            console = output.console(sys.stderr)
+            columns = (SpinnerColumn(), TextColumn("{task.description}"))
+            with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
                 task = progress.add_task("listing managed images")
                 async for image in inventory.images(azure, subscription=subscription, group=group):
                     found.append(image)
@@ -195,8 +195,11 @@ def _table(rows: Sequence[tuple[Discovered, Any]]) -> Table:
     drawn.add_column("FINDING", no_wrap=True)
     drawn.add_column("", overflow="fold")
     for each, finding in rows:
-        group = each.image.id.split("/")[4]
         drawn.add_row(
-            each.name, group, f"{finding.severity} {finding.reason}", finding.message, style=SHADES[finding.severity]
+            each.name,
+            each.group,
+            f"{finding.severity} {finding.reason}",
+            finding.message,
+            style=SHADES[finding.severity],
         )
     return drawn

@@ -36,9 +36,19 @@ def draw(drawing: RenderableType, *, to: Console | None = None) -> None:
     on.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
+def plain(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a resource without its managedFields, which kubectl leaves out, too."""
+    return {**body, "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"}}
+
+
 def listed(items: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return several resources as one, as kubectl prints them."""
-    return {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": list(items)}
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "metadata": {"resourceVersion": ""},
+        "items": [plain(each) for each in items],
+    }
 
 
 def text(value: Any, form: Format) -> str:  # noqa: ANN401 - any JSON

@@ -55,7 +55,7 @@ def _once(cluster: Cluster, where: str | None, *, name: str | None, selector: st
     else:
         found = cluster.list(where, selector=selector)
     if form:
-        output.show(found[0] if name else output.listed(found), form)
+        output.show(output.plain(found[0]) if name else output.listed(found), form)
     elif found:
         output.draw(_drawing(name, where)(found))
         if name and (message := draw.message(found[0])):
