@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-BAR = 24
-SHADES = {"Completed": "green", "Replicating": "yellow", "Failed": "red"}
+from imageferry.plugin.draw import SHADES, bar
+
 Migration = dict[str, Any]
 
 
@@ -59,12 +59,6 @@ def _line(migration: Migration) -> str:
         f"{region['name']} {bar(region.get('progress', 0), 10)} {region['state']}" for region in _regions(migration)
     )
     return f"    {name:12} {phase:20} {regions}".rstrip()
-
-
-def bar(percent: int, width: int = BAR) -> str:
-    """Draw progress: full blocks for what is done."""
-    done = round(percent * width / 100)
-    return "█" * done + "░" * (width - done)
 
 
 def _phase(migration: Migration) -> str:

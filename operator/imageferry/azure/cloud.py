@@ -199,7 +199,11 @@ class Azure:
         self._clients = {}
 
     def _client(self, at: ids.ResourceId) -> ComputeManagementClient:
-        key = at.subscription.casefold()
+        return self.compute(at.subscription)
+
+    def compute(self, subscription: str) -> ComputeManagementClient:
+        """Return the SDK's client of a subscription; its calls belong inside `errors.translated()`."""
+        key = subscription.casefold()
         if key not in self._clients:
             self._clients[key] = ComputeManagementClient(
                 self._credential,
