@@ -17,7 +17,7 @@ from imageferry.api.resource import API_VERSION, KIND
 from imageferry.migration.definitions import GENERALIZED
 from imageferry.migration.facts import Disk, ManagedImage
 from imageferry.migration.guards import SUCCEEDED
-from imageferry.migration.unbuilt import LARGEST_DISK_GB
+from imageferry.migration.preflight import LARGEST_DISK_GB
 
 BLOCKS, WARNS = "Blocks", "Warns"
 LARGE_DISK_GB = 1023

@@ -137,7 +137,7 @@ def _list(subscription: str, group: str | None, credential: str | None) -> Seque
 
     async def collect() -> Sequence[ManagedImage]:
         found: list[ManagedImage] = []
-        async with Azure(config(credential)) as azure:
+        async with Azure(config(credential), may_write=lambda: False) as azure:
             console = output.console(sys.stderr)
             columns = (SpinnerColumn(), TextColumn("{task.description}"))
             with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
