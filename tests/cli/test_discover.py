@@ -29,9 +29,9 @@ def azure() -> Iterator[SimulatorServer]:
 
 
 @pytest.fixture
-def discover(azure: SimulatorServer, tmp_path: Path) -> Discover:
-    """Give the command; it knows the simulator by the operator's environment variables and has no cluster."""
-    environment = {
+def environment(azure: SimulatorServer, tmp_path: Path) -> dict[str, str]:
+    """Tell of the simulator by the operator's environment variables, and of no cluster."""
+    return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(tmp_path),
         "IMAGEFERRY_ARM_ENDPOINT": azure.url,
@@ -43,6 +43,11 @@ def discover(azure: SimulatorServer, tmp_path: Path) -> Discover:
         "IMAGEFERRY_CLIENT_SECRET": "any",
         "IMAGEFERRY_CREDENTIAL": "client-secret",
     }
+
+
+@pytest.fixture
+def discover(environment: dict[str, str]) -> Discover:
+    """Give the command."""
 
     def run(*words: str, gallery: str = GALLERY, **options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -202,9 +207,13 @@ def test_errors_name_the_field(
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_setting_it_is_the_user_of_az(discover: Discover) -> None:
-    """A person has no workload identity."""
-    assert "az login" in (found := discover(IMAGEFERRY_CREDENTIAL="azure-cli").stderr) or "Azure CLI" in found
+def test_without_a_setting_it_is_the_user_of_az(discover: Discover, environment: dict[str, str]) -> None:
+    """A person has no workload identity; the error names the command to log in with."""
+    del environment["IMAGEFERRY_CREDENTIAL"]
+    done = discover()
+    assert done.stderr.count("\n") == 1
+    assert "Azure CLI not found on path" in done.stderr
+    assert "log in with `az login`" in done.stderr
 
 
 def test_the_gallery_must_be_one(discover: Discover) -> None:

@@ -6,6 +6,7 @@ standard error.
 """
 
 import asyncio
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from rich.table import Table
 from imageferry.api import rules
 from imageferry.migration import discovery
 from imageferry.migration.discovery import Discovered
+from imageferry.migration.errors import DeniedError
 from imageferry.migration.facts import ManagedImage
 from imageferry.plugin import output
 from imageferry.plugin.options import Format
@@ -135,6 +137,8 @@ def _list(subscription: str, group: str | None, credential: str | None) -> Seque
     from imageferry.azure import Azure, inventory  # noqa: PLC0415
     from imageferry.plugin.login import config  # noqa: PLC0415
 
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it warns of becomes our one line of error
+
     async def collect() -> Sequence[ManagedImage]:
         found: list[ManagedImage] = []
         async with Azure(config(credential), may_write=lambda: False) as azure:
@@ -149,8 +153,16 @@ def _list(subscription: str, group: str | None, credential: str | None) -> Seque
 
     try:
         return asyncio.run(collect())
+    except DeniedError as error:
+        raise FailedError(_denied(error)) from error
     except (OSError, ValueError) as error:
         raise FailedError(str(error)) from error
+
+
+def _denied(error: DeniedError) -> str:
+    """Put the cure for a person in the place of the operator's, which ends the message."""
+    found = error.message.rpartition("; ")[0] or error.message
+    return f"{error.code}: {found}; log in with `az login` (or see --credential), with Microsoft.Compute/images/read"
 
 
 def _text(found: Discovered, form: Format) -> str:
