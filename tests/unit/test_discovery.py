@@ -13,6 +13,7 @@ from imageferry.api.resource import parse
 from imageferry.migration import discovery
 from imageferry.migration.discovery import Target
 from imageferry.migration.facts import Disk, ManagedImage
+from tests.unit.build import NOW
 
 GROUPS_OF = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups"
 GALLERY = f"{GROUPS_OF}/g/providers/Microsoft.Compute/galleries/p"
@@ -66,7 +67,7 @@ def test_names_do_not_depend_on_the_order(ids: list[str], chance: Random) -> Non
 @given(IMAGES)
 def test_every_manifest_is_one_that_the_operator_reads(images: list[ManagedImage]) -> None:
     """Each image has one, and the definition's name is Azure's, its identifier unique."""
-    found = discovery.discover(images, Target(gallery=GALLERY, regions=("northeurope",), publisher="contoso"))
+    found = discovery.discover(images, Target(gallery=GALLERY, regions=("northeurope",), publisher="contoso"), now=NOW)
     stored = {"namespace": "platform", "uid": "u", "resourceVersion": "1"}
     read = [parse({**each.manifest, "metadata": {**each.manifest["metadata"], **stored}}) for each in found]
     sources = {each.spec.source.managed_image_id.casefold() for each in read}
@@ -93,7 +94,7 @@ def test_names_say_where_an_image_is_from(ids: list[str], names: list[str]) -> N
 
 def test_an_image_that_is_listed_twice_is_one() -> None:
     """Azure may list in several casings what is one image."""
-    assert len(discovery.discover([image("web"), image("WEB")], Target(gallery=GALLERY))) == 1
+    assert len(discovery.discover([image("web"), image("WEB")], Target(gallery=GALLERY), now=NOW)) == 1
 
 
 @pytest.mark.parametrize(
@@ -117,21 +118,23 @@ def test_an_image_that_is_listed_twice_is_one() -> None:
 )
 def test_findings(changed: ManagedImage, found: list[str]) -> None:
     """Each with its reason; what blocks keeps the manifest in mode Plan."""
-    assert [f"{each.severity} {each.reason}" for each in discovery.findings(changed, GALLERY)] == found
-    [made] = discovery.discover([changed], Target(gallery=GALLERY))
+    [made] = discovery.discover([changed], Target(gallery=GALLERY), now=NOW)
+    assert [f"{each.severity} {each.reason}" for each in made.findings] == found
     assert made.blocked is any(each.startswith("Blocks") for each in found)
     assert made.manifest["spec"].get("mode") == ("Plan" if made.blocked else None)
 
 
 def test_an_encrypted_image_wants_a_gallery_in_its_subscription() -> None:
-    """With a disk encryption set, a gallery elsewhere is warned of; one in the same subscription is not."""
+    """With a disk encryption set, a gallery elsewhere blocks; one in the same subscription does not."""
     encrypted = replace(image(), os_disk=replace(DISK, disk_encryption_set="des"))
     elsewhere = GALLERY.replace("000000000001", "000000000002")
-    assert [each.reason for each in discovery.findings(encrypted, elsewhere)] == ["SourceEncrypted"]
-    assert discovery.findings(encrypted, GALLERY) == ()
+    [there] = discovery.discover([encrypted], Target(gallery=elsewhere), now=NOW)
+    [here] = discovery.discover([encrypted], Target(gallery=GALLERY), now=NOW)
+    assert [each.reason for each in there.findings] == ["EncryptedSourceElsewhere"]
+    assert here.findings == ()
 
 
 def test_comments_stay_comments() -> None:
     """What Azure says cannot break out of its line."""
-    [made] = discovery.discover([replace(image(), os_type="Linux\nkind: Secret")], Target(gallery=GALLERY))
+    [made] = discovery.discover([replace(image(), os_type="Linux\nkind: Secret")], Target(gallery=GALLERY), now=NOW)
     assert list(made.comments) == ["Linux kind: Secret, V2, westeurope, 30 GB"]

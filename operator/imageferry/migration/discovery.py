@@ -11,30 +11,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from imageferry.api.resource import API_VERSION, KIND
-from imageferry.migration.definitions import GENERALIZED
-from imageferry.migration.facts import Disk, ManagedImage
-from imageferry.migration.guards import SUCCEEDED
-from imageferry.migration.preflight import LARGEST_DISK_GB
-
-BLOCKS, WARNS = "Blocks", "Warns"
-LARGE_DISK_GB = 1023
-"""Up to here every one of Azure's documents agrees that it works (fact sheet, section 4.3)."""
+from imageferry.api.resource import API_VERSION, KIND, parse
+from imageferry.api.status import Severity
+from imageferry.migration import preflight
+from imageferry.migration.facts import ManagedImage
+from imageferry.migration.preflight import Finding
 
 LABEL = 63
 DIGEST = 10
 _DIGESTED = re.compile(rf"-[0-9a-f]{{{DIGEST}}}$")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that stands in the way, as in status.findings."""
-
-    severity: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +49,7 @@ class Discovered:
     @property
     def blocked(self) -> bool:
         """Whether it cannot be migrated as it is."""
-        return any(finding.severity == BLOCKS for finding in self.findings)
+        return any(finding.severity is Severity.BLOCKS for finding in self.findings)
 
     @property
     def group(self) -> str:
@@ -78,10 +66,11 @@ class Discovered:
         return [_one_line(line) for line in (facts, *found)]
 
 
-def discover(images: Iterable[ManagedImage], target: Target) -> Sequence[Discovered]:
-    """Return every image with its manifest, in the order of their names."""
+def discover(images: Iterable[ManagedImage], target: Target, *, now: datetime) -> Sequence[Discovered]:
+    """Return every image with its manifest and what the operator would find of it, in the order of their names."""
     by_id = {image.id.casefold(): image for image in images}
-    found = [_discovered(image, name, target) for image, name in zip(by_id.values(), names(list(by_id)), strict=True)]
+    named = zip(by_id.values(), names(list(by_id)), strict=True)
+    found = [_discovered(image, name, target, now=now) for image, name in named]
     return sorted(found, key=lambda each: each.name)
 
 
@@ -97,28 +86,13 @@ def names(ids: Sequence[str]) -> Sequence[str]:
     return [_first_free(each, plain[each], grouped.get(each), taken=taken, shared=shared) for each in ids]
 
 
-def findings(image: ManagedImage, gallery: str) -> tuple[Finding, ...]:
-    """Return what stands in the way of migrating this image, worst first."""
-    found = []
-    if image.provisioning_state != SUCCEEDED:
-        message = f"the image is {image.provisioning_state}; create it anew, or wait until it is {SUCCEEDED}"
-        found.append(Finding(BLOCKS, "SourceNotSettled", message))
-    if image.os_state != GENERALIZED:
-        message = f"the image is {image.os_state or 'of no OS state'}; generalize its machine and capture it again"
-        found.append(Finding(BLOCKS, "SourceNotGeneralized", message))
-    if not image.os_type:
-        found.append(Finding(BLOCKS, "SourceIncomplete", "the image has no OS type; create it anew"))
-    found += [size for disk in image.disks if (size := _size_finding(disk))]
-    if any(disk.disk_encryption_set for disk in image.disks) and _subscription(image.id) != _subscription(gallery):
-        message = "the image has a disk encryption set, so its gallery must lie in its own subscription"
-        found.append(Finding(WARNS, "SourceEncrypted", message))
-    return tuple(sorted(found, key=lambda each: each.severity))
-
-
-def _discovered(image: ManagedImage, name: str, target: Target) -> Discovered:
-    found = findings(image, target.gallery)
-    blocked = any(finding.severity == BLOCKS for finding in found)
-    return Discovered(name, image, found, _manifest(image, name, target, plan=blocked or target.plan))
+def _discovered(image: ManagedImage, name: str, target: Target, *, now: datetime) -> Discovered:
+    manifest = _manifest(image, name, target, plan=target.plan)
+    known = {"namespace": "", **manifest["metadata"], "uid": "", "resourceVersion": "0"}
+    found = preflight.examine(parse({**manifest, "metadata": known}), image, now=now)
+    if any(finding.severity is Severity.BLOCKS for finding in found):
+        manifest = _manifest(image, name, target, plan=True)
+    return Discovered(name, image, found, manifest)
 
 
 def _manifest(image: ManagedImage, name: str, target: Target, *, plan: bool) -> dict[str, Any]:
@@ -144,20 +118,6 @@ def _manifest(image: ManagedImage, name: str, target: Target, *, plan: bool) -> 
     }
 
 
-def _size_finding(disk: Disk) -> Finding | None:
-    which = "the OS disk" if disk.lun is None else f"the data disk at LUN {disk.lun}"
-    size = disk.size_gb
-    if size is None:
-        return Finding(WARNS, "SizeUnknown", f"Azure tells no size of {which}; it must not exceed {LARGEST_DISK_GB} GB")
-    if size > LARGEST_DISK_GB:
-        message = f"{which} has {size} GB, above {LARGEST_DISK_GB}: only version.replicationMode Shallow is possible"
-        return Finding(BLOCKS, "SourceTooLarge", message)
-    if size > LARGE_DISK_GB:
-        message = f"{which} has {size} GB; above {LARGE_DISK_GB} GB not every document of Azure's says that it works"
-        return Finding(WARNS, "SourceLarge", message)
-    return None
-
-
 def _first_free(
     each: str, plain: str, grouped: str | None, *, taken: Mapping[str, int], shared: Mapping[str, int]
 ) -> str:
@@ -178,10 +138,6 @@ def _steady(arm_id: str) -> str:
     """Return the id with its group in lower case: ARM lists it now in capitals, now as it was made."""
     parts = arm_id.split("/")
     return "/".join([*parts[:4], parts[4].lower(), *parts[5:]])
-
-
-def _subscription(arm_id: str) -> str:
-    return arm_id.split("/")[2].casefold()
 
 
 def _group(arm_id: str) -> str:

@@ -70,8 +70,6 @@ def _findings(case: Case) -> Iterator[Finding]:
     if image is None and version is None:
         yield blocks("SourceMissing", f"spec.source.managedImageId: there is no image {spec.source.managed_image_id}")
     if image:
-        if image.provisioning_state != "Succeeded":
-            yield blocks("SourceNotSettled", f"spec.source.managedImageId: the image is {image.provisioning_state}")
         yield from preflight.examine(case.migration, image, now=case.now)
     if image and definition and (finding := definition_finding(case, image, definition)):
         yield blocks("DefinitionMismatch", finding)

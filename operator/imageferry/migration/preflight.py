@@ -47,6 +47,8 @@ def warns(reason: str, message: str) -> Finding:
 def examine(migration: ImageMigration, image: ManagedImage, *, now: datetime) -> tuple[Finding, ...]:
     """Return what is found of an image that is to become a version; what blocks comes first."""
     found = (
+        _settled(image),
+        _os_type(image),
         _generalized(image),
         _size(migration, image),
         _contradictions(migration, image),
@@ -54,6 +56,7 @@ def examine(migration: ImageMigration, image: ManagedImage, *, now: datetime) ->
         _encryption(migration, image),
         end_of_life("version", migration.spec.version.end_of_life_date, now=now),
         _large(image),
+        _unsized(image),
     )
     present = [finding for finding in found if finding]
     return tuple(sorted(present, key=lambda finding: list(Severity).index(finding.severity)))
@@ -67,13 +70,26 @@ def end_of_life(where: str, date: str | None, *, now: datetime) -> Finding | Non
     return blocks("EndOfLifePassed", message)
 
 
+def _settled(image: ManagedImage) -> Finding | None:
+    if image.provisioning_state == "Succeeded":
+        return None
+    cure = "create it anew" if image.provisioning_state == "Failed" else "wait until it is Succeeded"
+    return blocks("SourceNotSettled", f"spec.source.managedImageId: the image is {image.provisioning_state}; {cure}")
+
+
+def _os_type(image: ManagedImage) -> Finding | None:
+    if image.os_type:
+        return None
+    return blocks("SourceIncomplete", "spec.source.managedImageId: the image has no OS type; create it anew")
+
+
 def _generalized(image: ManagedImage) -> Finding | None:
     if image.os_state == definitions.GENERALIZED:
         return None
     return blocks(
         "SourceNotGeneralized",
-        f"spec.source.managedImageId: the image is {image.os_state}; only generalized images can be migrated: "
-        "generalize the machine and capture it again",
+        f"spec.source.managedImageId: the image is {image.os_state or 'of no OS state'}; only generalized images can "
+        "be migrated: generalize the machine and capture it again",
     )
 
 
@@ -98,6 +114,14 @@ def _large(image: ManagedImage) -> Finding | None:
         f"spec.source.managedImageId: {_named(large[0])} has {large[0].size_gb} GB; some of Azure's documents "
         f"still name {LARGE_DISK_GB} GB as the limit, and the build takes long",
     )
+
+
+def _unsized(image: ManagedImage) -> Finding | None:
+    unsized = [disk for disk in image.disks if disk.size_gb is None]
+    if not unsized:
+        return None
+    message = f"Azure tells no size of {_named(unsized[0])}; it must not exceed {LARGEST_DISK_GB} GB"
+    return warns("SizeUnknown", f"spec.source.managedImageId: {message}")
 
 
 def _contradictions(migration: ImageMigration, image: ManagedImage) -> Finding | None:

@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from imageferry.api import rules
+from imageferry.api.status import Severity
 from imageferry.migration import discovery
 from imageferry.migration.discovery import Discovered
 from imageferry.migration.errors import DeniedError
@@ -26,7 +28,7 @@ from imageferry.plugin import output
 from imageferry.plugin.options import Format
 from imageferry.plugin.output import FailedError
 
-SHADES = {discovery.BLOCKS: "red", discovery.WARNS: "yellow"}
+SHADES = {Severity.BLOCKS: "red", Severity.WARNS: "yellow", Severity.NOTES: "cyan"}
 
 
 def _checked(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
@@ -121,7 +123,7 @@ def discover(  # noqa: PLR0913 - one parameter an option
         plan=plan,
     )
     images = _list(subscription, resource_group, credential)
-    found = discovery.discover(images, target)
+    found = discovery.discover(images, target, now=datetime.now(UTC))
     texts = {f"{each.name}.{form}": _text(each, form) for each in found}
     if output_dir:
         _write(texts, output_dir, overwrite=overwrite)
