@@ -131,7 +131,7 @@ def test_what_blocks_is_told_and_planned_only(azure: SimulatorServer, discover: 
     done = discover()
     big, raw = done.stdout.split("---\n")
     assert "# Blocks: SourceNotGeneralized: spec.source.managedImageId: the image is Specialized;" in raw
-    assert "# Warns: SourceLarge: the OS disk has 1500 GB;" in big
+    assert "# Warns: SourceLarge: spec.source.managedImageId: the OS disk has 1500 GB;" in big
     assert yaml.safe_load(raw)["spec"]["mode"] == "Plan"
     assert "mode" not in yaml.safe_load(big)["spec"]
     assert "raw   legacy  Blocks SourceNotGeneralized" in done.stderr
