@@ -83,6 +83,13 @@ class OperatorProcess:
         return self._process is not None and not self._process.ended
 
     @property
+    def pid(self) -> int:
+        """The operator's own, not that of its minder; LookupError when it does not run."""
+        if not self._process:
+            raise LookupError("the operator was not started")
+        return self._process.pids()[0]
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.exit_code if self._process else None

@@ -45,11 +45,11 @@ class Moment:
 
 DEFINITION, VERSION, DELETE = MUTATIONS
 AROUND = [Moment(at, when) for at in MUTATIONS for when in ("before", "after")]
-ANNOUNCED = [Moment(action, "announced") for action in ACTIONS]
+ANNOUNCED = [Moment(action, "announced", late=True) for action in ACTIONS]
 CUTS = [Moment(at, when, cut=True) for at in MUTATIONS for when in ("before", "after")]
 ALL = [replace(each, late=late) for each in (*AROUND, *ANNOUNCED, *CUTS) for late in (False, True)]
 CHOSEN = [Moment(DEFINITION, "before"), *AROUND[2:], *ANNOUNCED, Moment(VERSION, "before", cut=True, late=True)]
-CHOSEN_FOR_CLOCKS = [Moment("CreateVersion", "announced"), Moment(DELETE, "after", late=True)]
+CHOSEN_FOR_CLOCKS = [Moment("CreateVersion", "announced", late=True), Moment(DELETE, "after", late=True)]
 
 
 class Fleet:
@@ -125,8 +125,11 @@ class Trial:
         self._world.wait(self._step, what=f"{self._name} completed over {self._moment}", within=WITHIN)
         self._fleet.trial = None
         assert self._struck is not None, f"{self._moment} never came"
+        mark = self._world.azure.ledger.mark()
         self._wake(self._struck)
         self._world.wait(self._loser_ended, what=f"the end of the one that was struck at {self._moment}")
+        sent = self._world.azure.ledger.entries(resource=self._name, since=mark)
+        assert [each for each in sent if each.method in ("PUT", "DELETE")] == [], "sent after all was done"
 
     def _strike(self) -> None:
         with self._lock:
@@ -188,7 +191,7 @@ def _moments(chosen: Sequence[Moment], soak: int) -> Sequence[Moment]:
 def _run(fleet: Fleet, moments: Sequence[Moment]) -> None:
     fleet.operators[0].start()
     fleet.operators[1].start(wait=False)
-    names = [f"t{number}" for number in range(len(moments))]
+    names = [f"trial-{number:03}" for number in range(len(moments))]
     for name, moment in zip(names, moments, strict=True):
         Trial(fleet, name, moment).run()
     entries = fleet.world.azure.ledger.mutations()

@@ -33,13 +33,17 @@ class Minded:
         """The command's, once it is gone."""
         return self.minder.poll()
 
+    def pids(self) -> list[int]:
+        """Return the command's process id, alone in the list; nothing when it is gone."""
+        if self.ended:
+            return []
+        children = Path(f"/proc/{self.minder.pid}/task/{self.minder.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command itself, its minder's one child; nothing when it is gone."""
-        if self.ended:
-            return
-        children = Path(f"/proc/{self.minder.pid}/task/{self.minder.pid}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), number)
+        for pid in self.pids():
+            os.kill(pid, number)
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of the log, for an error message."""

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from imageferry.azure.credentials import CredentialKind
+from imageferry.kube.lease import LeaseTiming
 from imageferry.migration.timing import Timing
 from imageferry.settings import Settings
 
@@ -36,6 +37,7 @@ def test_nothing_needs_to_be_set() -> None:
         pytest.param("WORKERS", "65", id="too-many-workers"),
         pytest.param("SETTLE_SECONDS", "-1", id="settled-before-it-began"),
         pytest.param("SPEED", "0", id="standing-still"),
+        pytest.param("LEASE_SECONDS", "2", id="a-lease-too-short-to-renew"),
         pytest.param("CREDENTIAL", "password", id="unknown-credential"),
         pytest.param("LOG_FORMAT", "xml", id="unknown-format"),
     ],
@@ -76,6 +78,15 @@ def test_speed_shortens_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     timing = Settings().timing
 
     assert (timing.settle, timing.building) == (timedelta(seconds=2), timedelta(seconds=1))
+
+
+def test_the_lease_is_where_the_operator_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a pod the namespace of `deploy/`, or the one that is named; its timing follows from its duration."""
+    assert (Settings().lease_namespace, Settings().lease_timing) == ("imageferry-system", LeaseTiming())
+    monkeypatch.setenv("IMAGEFERRY_NAMESPACE", "elsewhere")
+    monkeypatch.setenv("IMAGEFERRY_LEASE_SECONDS", "30")
+
+    assert (Settings().lease_namespace, Settings().lease_timing) == ("elsewhere", LeaseTiming(30, 20.0, 4.0))
 
 
 def test_strange_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
