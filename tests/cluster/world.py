@@ -24,13 +24,22 @@ class World:
     """One test's Azure, namespace and operator."""
 
     def __init__(
-        self, plane: ControlPlane, azure: SimulatorServer, *, namespace: str, kubectl: Kubectl, folder: Path
+        self,
+        plane: ControlPlane,
+        azure: SimulatorServer,
+        *,
+        namespace: str,
+        kubectl: Kubectl,
+        folder: Path,
+        **settings: Any,
     ) -> None:
         self.plane = plane
         self.azure = azure
         self.namespace = namespace
         self.kubectl = kubectl
         self.began = datetime.now(UTC)
+        self.settings = settings
+        """Of the operator, beside those that every world has."""
         self.operator = self.make_operator(folder / "operator.log")
         azure.cloud.put_group("legacy")
         azure.cloud.put_gallery("prod", group="gallery")
@@ -44,6 +53,7 @@ class World:
             speed=speed,
             settle_seconds=SETTLE_SECONDS,
             tenant=self.azure.tenant,
+            **self.settings,
         )
         return OperatorProcess(settings, log=log)
 
