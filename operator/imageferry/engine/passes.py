@@ -20,7 +20,7 @@ from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
-from imageferry.migration.errors import MigrationError
+from imageferry.migration.errors import GiveUpError, MigrationError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
 from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
@@ -163,6 +163,8 @@ class Passes:
             running.log.warning(
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
+            if isinstance(error, GiveUpError):
+                error.name(requests.FIELDS[step.action.name])
             running.memory.refused = error.definite
             if error.definite:
                 self._deletions.pop(uid, None)

@@ -64,3 +64,7 @@ class GiveUpError(MigrationError):
     """This spec cannot work."""
 
     kind = "GiveUp"
+
+    def name(self, field: str) -> None:
+        """Name the part of the spec that it concerns, and the cure."""
+        self.message = f"{field}: {self.message}; correct the spec"
