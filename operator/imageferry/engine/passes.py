@@ -156,7 +156,8 @@ class Passes:
         if step.action.name is ActionName.DELETE_IMAGE:
             self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
         told = running.stored if running.memory.refused else step.status
-        await self._write(running, told.model_copy(update={"operation": operation}))
+        with self._intake.roster.acting(uid):
+            await self._write(running, told.model_copy(update={"operation": operation}))
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:
