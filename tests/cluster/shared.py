@@ -161,6 +161,17 @@ def sent(world: World, name: str, *, since: int = 0) -> list[Entry]:
     ]
 
 
+def builds(world: World, resource: str = "") -> list[Entry]:
+    """Return all requests for a version that took effect."""
+    return world.azure.ledger.entries(PUT_VERSION, effect="created", resource=resource)
+
+
+def put_images(world: World, *names: str) -> None:
+    """Let these images exist."""
+    for name in names:
+        world.azure.cloud.put_image(name, group="legacy")
+
+
 def dig(body: Any, path: str) -> Any:
     """Return what stands at a path such as `properties.features.0.name`; None when nothing does."""
     for part in path.split("."):
