@@ -34,6 +34,8 @@ class Settings:
     lease_seconds: int = 15
     launcher: tuple[str, ...] = (str(COMMAND),)
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
+    deletion_enabled: bool = True
+    deletion_max_per_hour: int = 60
     liveness_port: int = field(default_factory=ports.free)
 
     @property
@@ -57,6 +59,8 @@ class Settings:
             "CLIENT_SECRET": "of-the-simulator",
             "SPEED": str(self.speed),
             "SETTLE_SECONDS": str(self.settle_seconds),
+            "DELETION_ENABLED": str(self.deletion_enabled).lower(),
+            "DELETION_MAX_PER_HOUR": str(self.deletion_max_per_hour),
             "LIVENESS": self.liveness,
             "LEASE_SECONDS": str(self.lease_seconds),
         }

@@ -24,7 +24,14 @@ class World:
     """One test's Azure, namespace and operator."""
 
     def __init__(
-        self, plane: ControlPlane, azure: SimulatorServer, *, namespace: str, kubectl: Kubectl, folder: Path
+        self,
+        plane: ControlPlane,
+        azure: SimulatorServer,
+        *,
+        namespace: str,
+        kubectl: Kubectl,
+        folder: Path,
+        **settings: Any,
     ) -> None:
         self.plane = plane
         self.azure = azure
@@ -32,6 +39,8 @@ class World:
         self.kubectl = kubectl
         self.began = datetime.now(UTC)
         self._operators: list[OperatorProcess] = []
+        self.settings = settings
+        """Of the operator, beside those that every world has."""
         self.operator = self.make_operator(folder / "operator.log")
         azure.cloud.put_group("legacy")
         azure.cloud.put_gallery("prod", group="gallery")
@@ -46,6 +55,7 @@ class World:
             speed=speed,
             settle_seconds=SETTLE_SECONDS,
             tenant=self.azure.tenant,
+            **self.settings,
         )
         self._operators.append(OperatorProcess(settings, log=log, plane=self.plane))
         return self._operators[-1]

@@ -20,7 +20,7 @@ from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
-from imageferry.migration.errors import MigrationError, PostponedError
+from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
 from imageferry.migration.facts import Fact, Facts, Found, What
 from imageferry.migration.failures import History
 from imageferry.migration.requests import Action
@@ -165,8 +165,9 @@ class Passes:
         if step.action.name is ActionName.DELETE_IMAGE:
             self._deletions[uid] = self._clock()  # before anything is awaited: others count it from here on
         try:
-            await self._azure.admit(step.action)
-            await self._announce(running, step)
+            with self._intake.roster.acting(uid):
+                await self._azure.admit(step.action)
+                await self._announce(running, step)
         except BaseException:
             self._deletions.pop(uid, None)
             raise
@@ -176,6 +177,8 @@ class Passes:
             running.log.warning(
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
+            if isinstance(error, GiveUpError):
+                error.name(requests.FIELDS[step.action.name])
             running.memory.refused = error.definite
             if error.definite:
                 self._deletions.pop(uid, None)

@@ -5,6 +5,9 @@ roster names those that waited for something of its.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from imageferry.engine.ports import Body
@@ -18,6 +21,7 @@ class Roster:
     def __init__(self) -> None:
         self._peers: dict[str, Peer] = {}
         self._sharing: defaultdict[tuple[Claim, str], set[str]] = defaultdict(set)
+        self._acting: set[str] = set()
 
     def put(self, uid: str, body: Body | None) -> frozenset[str]:
         """Keep what a body says, or forget it (None); return the uids that waited for it and may now go on."""
@@ -30,13 +34,24 @@ class Roster:
             self._peers[uid] = now
             for key in now.ids.items():
                 self._sharing[key].add(uid)
-        through = before is not None and before.moves and (now is None or not now.moves or now.rank > before.rank)
-        return frozenset(each.uid for each in self._others(before) if each.waits) if before and through else frozenset()
+        if before is None or not before.lets_go(now):
+            return frozenset()
+        return frozenset(each.uid for each in self._others(before) if each.waits)
 
     def peers_of(self, uid: str) -> tuple[Peer, ...]:
-        """Return the others that share something with a migration."""
+        """Return the others that share something with a migration; one that is about to act counts as busy."""
         me = self._peers.get(uid)
-        return tuple(self._others(me)) if me else ()
+        others = self._others(me) if me else []
+        return tuple(replace(each, busy=True) if each.uid in self._acting else each for each in others)
+
+    @contextmanager
+    def acting(self, uid: str) -> Iterator[None]:
+        """Let others know of a decision to act before the announcement is stored."""
+        self._acting.add(uid)
+        try:
+            yield
+        finally:
+            self._acting.discard(uid)
 
     def deletions(self) -> dict[str, datetime]:
         """Return when images were deleted, by the uid of their migration, as far as resources tell of it."""

@@ -31,6 +31,10 @@ class Claim(StrEnum):
     SOURCE = "source"
 
 
+FOR_ALL = (ActionName.CREATE_GALLERY, ActionName.CREATE_DEFINITION)
+"""What is there for everybody once one has created it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A migration as others need to know it; `ids` are case-folded ARM ids by claim."""
@@ -44,6 +48,8 @@ class Peer:
     waits: bool
     """Whether it may be waiting for another one."""
     creates_gallery: bool
+    creating: ActionName | None = None
+    """What it has announced to create."""
     deleted_at: datetime | None = None
     """When it announced the deletion of its image, or saw it gone after that."""
 
@@ -51,6 +57,14 @@ class Peer:
     def rank(self) -> tuple[bool, bool, datetime, str]:
         """Place in the order: the smallest goes first."""
         return (not self.moves, not self.busy, self.created, self.uid)
+
+    def lets_go(self, now: "Peer | None") -> bool:
+        """Whether those that waited for it may go on, now that it is like this (None: gone)."""
+        if not self.moves:
+            return False
+        if now is None or not now.moves or now.rank > self.rank:
+            return True
+        return self.creating in FOR_ALL and now.creating is not self.creating
 
 
 def read(body: Mapping[str, Any]) -> Peer | None:
@@ -78,6 +92,7 @@ def of(migration: ImageMigration) -> Peer:
         busy=migration.status.operation is not None or migration.status.phase in (Phase.CREATING, Phase.REPLICATING),
         waits=migration.status.phase is Phase.PENDING,
         creates_gallery=spec.gallery.create is not None,
+        creating=migration.status.operation.action if migration.status.operation else None,
         deleted_at=_deleted_at(migration),
     )
 

@@ -30,6 +30,7 @@ END_OF_LIFE = "publishingProfile.endOfLifeDate"
 REPLICAS = "publishingProfile.replicaCount"
 BLOCKED = "safetyProfile.blockDeletionBeforeEndOfLife"
 DEFINITION_END = "endOfLifeDate"
+TEXTS = ("description", "releaseNoteUri")
 
 REMOVING: Final = "(being taken out)"
 """Stands in `applied` for a tag that the spec does not have any more and Azure still has."""
@@ -100,16 +101,16 @@ def version_actual(version: GalleryVersion) -> Fields:
 def definition_wanted(spec: Definition) -> Fields:
     """Return what the spec says of a definition and Azure lets be changed."""
     wire = spec.wire()
-    wanted: Fields = {name: str(wire[name]) for name in ("description", "releaseNoteUri") if name in wire}
+    wanted: Fields = {name: str(wire[name]) for name in TEXTS if name in wire}
     if spec.end_of_life_date:
         wanted[DEFINITION_END] = date_text(spec.end_of_life_date)
     return wanted | _sizes(wire) | _tags(spec.tags)
 
 
 def definition_actual(definition: GalleryDefinition) -> Fields:
-    """Return the same fields as Azure has them."""
+    """Return the same fields as Azure has them; a text that is not there is as good as an empty one."""
     properties = definition.properties
-    actual: Fields = {name: str(properties[name]) for name in ("description", "releaseNoteUri") if properties.get(name)}
+    actual: Fields = {name: str(properties.get(name) or "") for name in TEXTS}
     if properties.get("endOfLifeDate"):
         actual[DEFINITION_END] = date_text(properties["endOfLifeDate"])
     return actual | _sizes(properties) | _tags(definition.tags)

@@ -67,6 +67,10 @@ class GiveUpError(MigrationError):
 
     kind = "GiveUp"
 
+    def name(self, field: str) -> None:
+        """Name the part of the spec that it concerns, and the cure."""
+        self.message = f"{field}: {self.message}; correct the spec"
+
 
 class PostponedError(Exception):
     """A call was not sent, because Azure's limits leave no room for it now; `after` is when they do.

@@ -23,8 +23,19 @@ from imageferry.migration.facts import Gallery, GalleryDefinition, GalleryVersio
 
 Body = dict[str, Any]
 
-_UPDATABLE = ("description", "releaseNoteUri", "recommended", "disallowed")
-_AS_GIVEN = (*_UPDATABLE, "eula", "privacyStatementUri", "purchasePlan")
+_AS_GIVEN = (
+    "description", "releaseNoteUri", "recommended", "disallowed", "eula", "privacyStatementUri", "purchasePlan",
+)  # fmt: skip
+
+FIELDS: dict[ActionName, str] = {
+    ActionName.CREATE_GALLERY: "spec.gallery.create",
+    ActionName.CREATE_DEFINITION: "spec.definition",
+    ActionName.UPDATE_DEFINITION: "spec.definition",
+    ActionName.CREATE_VERSION: "spec.version",
+    ActionName.UPDATE_VERSION: "spec.version",
+    ActionName.DELETE_IMAGE: "spec.source.managedImageId",
+}
+"""The part of the spec that a body is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +96,9 @@ def update_definition(
     """Change the fields that the spec changed; all else is sent back as it is."""
     properties = {name: value for name, value in definition.properties.items() if name != "provisioningState"}
     _drop_past(properties, now)
-    fields = {edit.field for edit in changes}
-    wire = migration.spec.definition.wire()
-    for name in _UPDATABLE:
-        if any(field == name or field.startswith(f"{name}.") for field in fields):
-            properties[name] = wire[name]
-    if edits.DEFINITION_END in fields and migration.spec.definition.end_of_life_date:
-        properties["endOfLifeDate"] = edits.date_text(migration.spec.definition.end_of_life_date)
+    for edit in changes:
+        if not edit.field.startswith(edits.TAG):
+            _set(properties, edit.field.split("."), _value(migration.spec.definition.wire(), edit))
     body = {"location": definition.location, "tags": _tags(definition.tags, changes), "properties": properties}
     return Action(ActionName.UPDATE_DEFINITION, definition_id(migration), body)
 
@@ -191,6 +198,25 @@ def _tags(present: Mapping[str, str], changes: Iterable[Edit]) -> Body:
 
 def _provenance(migration: ImageMigration, cluster: str) -> dict[str, str]:
     return {identity.MIGRATION_TAG: migration.metadata.uid, identity.CLUSTER_TAG: cluster}
+
+
+def _value(wire: Mapping[str, Any], edit: Edit) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of an edited field of a definition as ARM takes it."""
+    if edit.field == edits.DEFINITION_END:
+        return edit.after
+    value: Any = wire
+    for name in edit.field.split("."):
+        value = value[name]
+    return value
+
+
+def _set(body: Body, path: list[str], value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Set one field; what else there is in the objects around it stays."""
+    *outer, last = path
+    for name in outer:
+        body[name] = dict(body.get(name) or {})
+        body = body[name]
+    body[last] = value
 
 
 def _drop_past(body: Body, now: datetime) -> None:

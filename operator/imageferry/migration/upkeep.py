@@ -47,7 +47,8 @@ def definition(case: Case, version: GalleryVersion) -> Step | None:
     if not changes:
         return None
     action = requests.update_definition(case.migration, there, changes, now=case.now)
-    return _refusal(case, version, action.name, changes) or _update(case, version, action, _told(changes))
+    told = _told(changes)
+    return _refusal(case, version, action.name, changes, told=told) or _update(case, version, action, told)
 
 
 def version(case: Case, there: GalleryVersion) -> Step | None:
@@ -62,7 +63,7 @@ def version(case: Case, there: GalleryVersion) -> Step | None:
         return waiting(case, Claim.VERSION, holder, says=version_says(case, there), **version_fields(case, there))
     action = requests.update_version(case.migration, there, changes, now=case.now)
     told = "; ".join(part for part in (f"adding {names}" if names else "", _told(changes)) if part)
-    return _refusal(case, there, action.name, changes) or _update(case, there, action, told)
+    return _refusal(case, there, action.name, changes, told=told) or _update(case, there, action, told)
 
 
 def _update(case: Case, there: GalleryVersion, action: requests.Action, told: str) -> Step:
@@ -76,7 +77,7 @@ def _update(case: Case, there: GalleryVersion, action: requests.Action, told: st
     return Act(action, status, case.next_attempt(action.name), case.context.completion)
 
 
-def _refusal(case: Case, there: GalleryVersion, name: ActionName, changes: Iterable[Edit]) -> Wait | None:
+def _refusal(case: Case, there: GalleryVersion, name: ActionName, changes: Iterable[Edit], *, told: str) -> Wait | None:
     """Stop what Azure would refuse, or what somebody else keeps undoing."""
     says = version_says(case, there)
     for change in changes:
@@ -87,7 +88,7 @@ def _refusal(case: Case, there: GalleryVersion, name: ActionName, changes: Itera
     if not operation or operation.action is not name or operation.attempt < ATTEMPTS or edited or case.announced(name):
         return None
     message = (
-        f"{operation.resource} was updated {operation.attempt} times and does not show it ({_told(changes)}); find out "
+        f"{operation.resource} was updated {operation.attempt} times and does not show it ({told}); find out "
         "in Azure who else writes it, or take the field out of this spec"
     )
     fields: dict[str, Any] = version_fields(case, there) | {"operation": operation}
