@@ -161,6 +161,9 @@ class ReplicationStatus(ApiModel):
 
     summary: str = Field(max_length=16, description="Completed regions / wanted regions.")
     progress: int = Field(0, ge=0, le=100, description="Average over the wanted regions in percent.")
+    expected_completion_time: datetime | None = Field(
+        None, description="When the last region is expected to be Completed, at the pace so far."
+    )
     regions: list[RegionStatus] = Field(
         default_factory=list,
         max_length=128,
