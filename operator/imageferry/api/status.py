@@ -271,6 +271,9 @@ class ErrorStatus(ApiModel):
     message: str = Field(max_length=4096, description="What was found, and the cure.")
     kind: str = Field(max_length=64, description="What follows: WaitForState, BackOff, AskUser or GiveUp.")
     retry_time: datetime | None = Field(None, description="When it is tried again.")
+    correlation_id: str | None = Field(
+        None, max_length=128, description="Azure's correlation id, which its support asks for."
+    )
 
 
 _ONE_VERIFIED = {
