@@ -19,6 +19,7 @@ from imageferry.migration.errors import (
     DeniedError,
     GiveUpError,
     MigrationError,
+    UnlistedError,
     WaitForStateError,
 )
 
@@ -52,18 +53,18 @@ CLASSES = [
     pytest.param(403, "LinkedAuthorizationFailed", DeniedError, True, id="linked"),
     pytest.param(403, "RequestDisallowedByPolicy", AskUserError, True, id="policy"),
     pytest.param(404, "SubscriptionNotFound", AskUserError, True, id="subscription"),
-    pytest.param(404, "SomethingElse", WaitForStateError, True, id="not-found-of-another-kind"),
+    pytest.param(404, "SomethingElse", UnlistedError, True, id="not-found-of-another-kind"),
     pytest.param(408, "RequestTimeout", BackOffError, False, id="timeout"),
     pytest.param(409, "Conflict", WaitForStateError, True, id="conflict"),
     pytest.param(409, "ScopeLocked", AskUserError, True, id="lock"),
     pytest.param(409, "MissingSubscriptionRegistration", AskUserError, True, id="not-registered"),
     pytest.param(409, "PropertyChangeNotAllowed", GiveUpError, True, id="immutable"),
-    pytest.param(412, "PreconditionFailed", WaitForStateError, True, id="precondition"),
+    pytest.param(412, "PreconditionFailed", UnlistedError, True, id="precondition"),
     pytest.param(429, "TooManyRequests", BackOffError, True, id="throttled"),
     pytest.param(500, "InternalServerError", BackOffError, False, id="server-error"),
     pytest.param(502, None, BackOffError, False, id="gateway-without-body"),
     pytest.param(503, "ServerTimeout", BackOffError, False, id="unavailable"),
-    pytest.param(418, "Teapot", AskUserError, True, id="unknown-client-error"),
+    pytest.param(418, "Teapot", UnlistedError, True, id="unknown-client-error"),
 ]
 
 

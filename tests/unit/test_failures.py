@@ -12,9 +12,10 @@ from imageferry.migration.errors import (
     DeniedError,
     GiveUpError,
     MigrationError,
+    UnlistedError,
     WaitForStateError,
 )
-from imageferry.migration.failures import History
+from imageferry.migration.failures import Failure, History
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
 
@@ -23,6 +24,7 @@ DENIED = DeniedError("AuthorizationFailed", "no right")
 REFUSED = GiveUpError("PropertyChangeNotAllowed", "it cannot be changed")
 QUOTA = AskUserError("QuotaExceeded", "no quota")
 BUSY = WaitForStateError("Conflict", "another operation runs")
+RETRY = timedelta(minutes=5)
 READY: Json = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "AwaitingVerification"}
 
 
@@ -35,7 +37,9 @@ def _history(error: MigrationError, *, times: int = 1, over: timedelta = timedel
 
 
 def _status(error: MigrationError, history: History, status: Json | None = None) -> Status:
-    return failures.status(build.migration(status=status), error, history, now=NOW, timing=TIMING)
+    stuck = failures.needs_a_person(error, history, now=NOW, timing=TIMING)
+    failure = Failure(error, history, stuck, RETRY)
+    return failures.status(build.migration(status=status), failure, now=NOW)
 
 
 class TestDelay:
@@ -213,3 +217,43 @@ class TestInvalid:
         patch = failures.invalid_patch(marked, "spec.gallery.id: wrong", now=NOW + timedelta(hours=1))
 
         assert {each["lastTransitionTime"] for each in patch["conditions"]} == {"2026-05-01T12:00:00Z"}
+
+
+class TestShown:
+    """What `status.error` says besides code and message."""
+
+    ERROR = AskUserError("QuotaExceeded", "no quota", correlation_id="first")
+
+    def _stored(self, **changes: str) -> Json:
+        told = {"code": "QuotaExceeded", "message": "no quota", "kind": "AskUser", "correlationId": "first"}
+        return {"error": told | changes}
+
+    def test_it_has_the_correlation_id_and_the_time_of_the_next_try(self) -> None:
+        """Azure's support asks for the one, a reader for the other."""
+        error = _status(self.ERROR, _history(self.ERROR)).error
+
+        assert error is not None
+        assert (error.correlation_id, error.retry_time) == ("first", NOW + RETRY)
+
+    def test_the_same_error_again_is_no_news(self) -> None:
+        """A restart meets it again before its time, and writes nothing."""
+        later = AskUserError("QuotaExceeded", "no quota", correlation_id="second")
+        ahead = (NOW + timedelta(minutes=1)).isoformat()
+        error = _status(later, _history(later), self._stored(retryTime=ahead)).error
+
+        assert error is not None
+        assert (error.correlation_id, error.retry_time) == ("first", NOW + timedelta(minutes=1))
+
+    def test_a_time_that_has_passed_is_told_anew(self) -> None:
+        """It was tried at that time, and is tried again."""
+        past = (NOW - timedelta(minutes=1)).isoformat()
+        error = _status(self.ERROR, _history(self.ERROR), self._stored(retryTime=past)).error
+
+        assert error is not None
+        assert error.retry_time == NOW + RETRY
+
+    def test_an_unlisted_code_is_shown_at_once(self) -> None:
+        """Nobody knows what it means, so a reader has to see it."""
+        unlisted = UnlistedError("NeverSeen", "Azure answered 400: what?")
+
+        assert _status(unlisted, _history(unlisted)).error is not None

@@ -161,6 +161,9 @@ class ReplicationStatus(ApiModel):
 
     summary: str = Field(max_length=16, description="Completed regions / wanted regions.")
     progress: int = Field(0, ge=0, le=100, description="Average over the wanted regions in percent.")
+    expected_completion_time: datetime | None = Field(
+        None, description="When the last region is expected to be Completed, at the pace so far."
+    )
     regions: list[RegionStatus] = Field(
         default_factory=list,
         max_length=128,
@@ -268,6 +271,9 @@ class ErrorStatus(ApiModel):
     message: str = Field(max_length=4096, description="What was found, and the cure.")
     kind: str = Field(max_length=64, description="What follows: WaitForState, BackOff, AskUser or GiveUp.")
     retry_time: datetime | None = Field(None, description="When it is tried again.")
+    correlation_id: str | None = Field(
+        None, max_length=128, description="Azure's correlation id, which its support asks for."
+    )
 
 
 _ONE_VERIFIED = {

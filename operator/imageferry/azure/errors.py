@@ -1,7 +1,7 @@
 """Azure's exceptions become ours here and nowhere else.
 
-Classes by code first, since ARM uses one status for many things, then by status (fact
-sheet, section 9). A message of Azure's is never matched, only passed on.
+What follows from a code is in `migration.catalogue`. Codes come before statuses, since ARM
+uses one status for many things; where an outer code says nothing, its details may.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,49 +10,13 @@ from datetime import timedelta
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
-from imageferry.migration.errors import (
-    AskUserError,
-    BackOffError,
-    DeniedError,
-    GiveUpError,
-    MigrationError,
-    WaitForStateError,
-)
+from imageferry.migration import catalogue
+from imageferry.migration.catalogue import Entry
+from imageferry.migration.errors import BackOffError, DeniedError, MigrationError, UnlistedError
 
 GONE = frozenset({"ResourceNotFound", "ParentResourceNotFound", "NotFound", "ResourceGroupNotFound"})
 """Codes of a 404 that say that the resource is not there; another 404 is an error."""
 
-BY_CODE: dict[str, type[MigrationError]] = {
-    "ExpiredAuthenticationToken": BackOffError,  # the next call logs in anew
-    "AuthorizationFailed": DeniedError,
-    "LinkedAuthorizationFailed": DeniedError,
-    "RequestDisallowedByPolicy": AskUserError,
-    "ScopeLocked": AskUserError,
-    "MissingSubscriptionRegistration": AskUserError,
-    "SubscriptionNotFound": AskUserError,
-    "InvalidSubscriptionId": AskUserError,
-    "QuotaExceeded": AskUserError,
-    "GallerySourceResourceExceedsMaxSize": GiveUpError,
-    "PropertyChangeNotAllowed": GiveUpError,
-    "InvalidResourceLocation": GiveUpError,
-}
-BY_STATUS: dict[int, type[MigrationError]] = {
-    400: GiveUpError,
-    401: DeniedError,
-    403: DeniedError,
-    404: WaitForStateError,
-    409: WaitForStateError,
-    412: WaitForStateError,
-    408: BackOffError,
-    429: BackOffError,
-}
-CURES: dict[str, str] = {
-    "AuthorizationFailed": "give the operator's identity the role (docs/azure.md), or wait until it has spread",
-    "LinkedAuthorizationFailed": "give the operator's identity read access to the linked resource",
-    "ScopeLocked": "remove the lock in Azure; it is tried again",
-    "MissingSubscriptionRegistration": "register Microsoft.Compute in the subscription",
-    "SubscriptionNotFound": "correct the subscription, or give the operator's identity access to it",
-}
 UNKNOWN_OUTCOME = frozenset({408})
 THROTTLED_SECONDS = 60
 
@@ -92,17 +56,32 @@ def of_response(exc: HttpResponseError) -> MigrationError:
     """Return ours for an answer of 400 or more."""
     status = exc.status_code or 0
     code = code_of(exc)
-    kind = BY_CODE.get(code) or BY_STATUS.get(status) or (BackOffError if status >= 500 else AskUserError)  # noqa: PLR2004
-    cure = CURES.get(code)
-    message = _one_line(exc.error.message if exc.error and exc.error.message else exc.reason or "no details")
+    text = _one_line(exc.error.message if exc.error and exc.error.message else exc.reason or "no details")
+    entry = catalogue.find(code, status=status, message=text) or _in_details(exc, status)
+    kind = entry.kind if entry else _by_status(status)
     headers: Mapping[str, str] = getattr(exc.response, "headers", {})
     return kind(
         code,
-        f"Azure answered {status}: {message}" + (f"; {cure}" if cure else ""),
+        f"Azure answered {status}: {text}" + (f"; {entry.cure}" if entry and entry.cure else ""),
         definite=400 <= status < 500 and status not in UNKNOWN_OUTCOME,  # noqa: PLR2004 - the class of client errors
         retry_after=retry_after(headers.get("Retry-After"), status),
         correlation_id=headers.get("x-ms-correlation-request-id"),
     )
+
+
+def _by_status(status: int) -> type[MigrationError]:
+    """Return what follows from an answer whose code we do not know."""
+    if status in (401, 403):
+        return DeniedError
+    plain = status >= 500 or status in (408, 429)  # noqa: PLR2004 - statuses that say all that there is to say
+    return BackOffError if plain else UnlistedError
+
+
+def _in_details(exc: HttpResponseError, status: int) -> Entry | None:
+    """Return the entry of the first detail that is listed: some outer codes say nothing."""
+    details = exc.error.details if exc.error and exc.error.details else ()
+    found = (catalogue.find(str(each.code), status=status, message=str(each.message)) for each in details if each.code)
+    return next((entry for entry in found if entry), None)
 
 
 def code_of(exc: HttpResponseError) -> str:

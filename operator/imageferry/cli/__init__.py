@@ -3,6 +3,7 @@
 import typer
 
 from imageferry.cli.crds import crds
+from imageferry.cli.errors import errors
 from imageferry.cli.operator import operator
 from imageferry.simulator.command import simulator
 
@@ -10,6 +11,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Moves Azure 
 app.command()(operator)
 app.command()(simulator)
 app.command()(crds)
+app.command()(errors)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from imageferry.migration import changes, failures, requests, siblings, transiti
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
 from imageferry.migration.facts import Fact, Facts, Found, What
-from imageferry.migration.failures import History
+from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
 from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
@@ -156,9 +156,10 @@ class Passes:
     def _pause(self, after: timedelta | Pace, memory: Memory) -> timedelta | None:
         if after is Pace.NEVER:
             return None
-        if after is Pace.STALLED:
-            return min(self.timing.stalled_first * float(2 ** min(memory.stalls - 1, 16)), self.timing.stalled_most)
-        return after
+        return self._stalled(memory) if after is Pace.STALLED else after
+
+    def _stalled(self, memory: Memory) -> timedelta:
+        return min(self.timing.stalled_first * float(2 ** min(memory.stalls - 1, 16)), self.timing.stalled_most)
 
     async def _act(self, running: "_Running", step: Act) -> Result:
         uid = running.migration.metadata.uid
@@ -204,15 +205,15 @@ class Passes:
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory
         memory.history = memory.history.plus(error, now)
-        status = failures.status(running.migration, error, memory.history, now=now, timing=self.timing)
+        stuck = failures.needs_a_person(error, memory.history, now=now, timing=self.timing)
+        memory.stalls += stuck
+        after = self._stalled(memory) if stuck else failures.delay(error, memory.history, timing=self.timing)
+        failure = Failure(error, memory.history, stuck, after)
         running.log.warning(
             "failed", code=error.code, message=error.message, kind=error.kind, correlation_id=error.correlation_id
         )
-        await self._write(running, status)
-        if failures.needs_a_person(error, memory.history, now=now, timing=self.timing):
-            memory.stalls += 1
-            return Result(running.body, self._pause(Pace.STALLED, memory))
-        return Result(running.body, failures.delay(error, memory.history, timing=self.timing))
+        await self._write(running, failures.status(running.migration, failure, now=now))
+        return Result(running.body, after)
 
     async def _refuse(self, body: Body, message: str, memory: Memory) -> Result:
         """Mark a resource that the models refuse; nothing else is done for it."""

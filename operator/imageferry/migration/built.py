@@ -8,7 +8,7 @@ to a deletion has to hold in the same pass.
 from typing import Any
 
 from imageferry.api.status import Phase
-from imageferry.migration import ending, final, guards, regions, upkeep, verification
+from imageferry.migration import ending, final, guards, pace, regions, upkeep, verification
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, compose
 from imageferry.migration.stall import stalled
@@ -64,7 +64,8 @@ def _replicating(case: Case, version: GalleryVersion) -> Wait:
     phase = Phase.CREATING if version.provisioning_state == "Creating" else Phase.REPLICATING
     fields = version_fields(case, version) | _unless_same_proof(case, version)
     status = compose(case.migration, Summary(phase, reason, message), now=case.now, says=says, **fields)
-    return Wait(status, case.timing.building)
+    shown = status.replication.regions if status.replication else ()
+    return Wait(status, pace.next_look(shown, case.now, case.timing))
 
 
 def _unless_same_proof(case: Case, version: GalleryVersion) -> dict[str, Any]:

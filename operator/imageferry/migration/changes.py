@@ -37,5 +37,7 @@ def _without_progress(status: Status) -> Status:
     if not status.replication:
         return status
     regions = [region.model_copy(update={"progress": None, "details": None}) for region in status.replication.regions]
-    replication = status.replication.model_copy(update={"progress": 0, "regions": regions})
+    replication = status.replication.model_copy(
+        update={"progress": 0, "expected_completion_time": None, "regions": regions}
+    )
     return status.model_copy(update={"replication": replication})

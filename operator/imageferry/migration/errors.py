@@ -3,7 +3,8 @@
     MigrationError
     ├── WaitForStateError   something in Azure has to finish first: look again soon
     ├── BackOffError        a passing fault: again, ever more slowly, or when Azure says
-    │   └── DeniedError     not (yet) allowed: rights take minutes to spread, then as AskUser
+    │   ├── DeniedError     not (yet) allowed: rights take minutes to spread, then as AskUser
+    │   └── UnlistedError   a code that the catalogue does not have: shown at once
     ├── AskUserError        only a person can cure it, in Azure or in the spec
     └── GiveUpError         this spec cannot work; another look is cheap all the same
 
@@ -54,6 +55,10 @@ class BackOffError(MigrationError):
 
 class DeniedError(BackOffError):
     """The identity may not do this, or not yet."""
+
+
+class UnlistedError(BackOffError):
+    """A code that `migration.catalogue` does not have."""
 
 
 class AskUserError(MigrationError):

@@ -14,6 +14,7 @@ from imageferry.migration.errors import (
     DeniedError,
     GiveUpError,
     MigrationError,
+    UnlistedError,
     WaitForStateError,
 )
 from imageferry.migration.report import (
@@ -63,16 +64,39 @@ def delay(error: MigrationError, history: History, *, timing: Timing) -> timedel
     return max(doubled, error.retry_after or timedelta())
 
 
-def status(
-    migration: ImageMigration, error: MigrationError, history: History, *, now: datetime, timing: Timing
-) -> Status:
-    """Return the status that tells of the error."""
-    shown = ErrorStatus(code=error.code[:128], message=error.message[:4096], kind=error.kind)
-    if needs_a_person(error, history, now=now, timing=timing):
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed pass: whether a person is needed, and when it is tried again."""
+
+    error: MigrationError
+    history: History
+    stuck: bool
+    after: timedelta
+
+
+def status(migration: ImageMigration, failure: Failure, *, now: datetime) -> Status:
+    """Return the status that tells of a failed pass."""
+    error = failure.error
+    shown = _shown(migration.status.error, error, now=now, after=failure.after)
+    if failure.stuck:
         return _stuck(migration, shown, now=now)
-    if isinstance(error, BackOffError) and history.in_a_row < SHOWN_FROM and not isinstance(error, DeniedError):
+    passing = isinstance(error, BackOffError) and not isinstance(error, DeniedError | UnlistedError)
+    if passing and failure.history.in_a_row < SHOWN_FROM:
         return migration.status
     return migration.status.model_copy(update={"error": shown})
+
+
+def _shown(before: ErrorStatus | None, error: MigrationError, *, now: datetime, after: timedelta) -> ErrorStatus:
+    """Return the error as the status shows it.
+
+    The same error again is no news: it keeps its first correlation id, and its time while that lies ahead.
+    """
+    shown = ErrorStatus(code=error.code[:128], message=error.message[:4096], kind=error.kind)
+    same = before is not None and (before.code, before.message, before.kind) == (shown.code, shown.message, shown.kind)
+    kept = before if same and before else ErrorStatus(code="", message="", kind="", correlation_id=error.correlation_id)
+    ahead = kept.retry_time if kept.retry_time and kept.retry_time > now else None
+    retry_time = ahead or (now + after).replace(microsecond=0)
+    return shown.model_copy(update={"correlation_id": kept.correlation_id, "retry_time": retry_time})
 
 
 def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> Status:

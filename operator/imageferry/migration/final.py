@@ -10,7 +10,7 @@ from typing import Any
 
 from imageferry.api.spec import ReadyWhen
 from imageferry.api.status import ActionName, Deletion, Operation, Phase, Receipt, ReceiptOutcome
-from imageferry.migration import regions, upkeep
+from imageferry.migration import pace, regions, upkeep
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
@@ -89,20 +89,21 @@ def _wait(case: Case, receipt: Receipt) -> Wait:
         message = f"{version_id(case.migration)} is gone, and its source too; nothing can bring it back"
         says |= {kind: Says(FALSE, "Gone", message) for kind in (VERSION_READY, REPLICATED)}
         fields = {"replication": None}
-    summary, after = _summary(case, sentence)
+    summary, after = _summary(case, sentence, fields)
     deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt})
     fields |= {"deletion": deletion, "operation": _open(fields)}
     return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), after)
 
 
-def _summary(case: Case, sentence: str) -> tuple[Summary, timedelta]:
+def _summary(case: Case, sentence: str, fields: Mapping[str, Any]) -> tuple[Summary, timedelta]:
     """Return Completed, or that regions which were added later are on their way."""
     if isinstance(case.facts.version, Found) and built_from_source(case, case.facts.version.value):
         version = case.facts.version.value
         lagging = regions.incomplete(case.migration.spec.version, version)
         if lagging or version.provisioning_state != SUCCEEDED:
             message = f"{sentence}; waiting for {', '.join(lagging) or 'the version'}"
-            return Summary(Phase.REPLICATING, "Replicating", message), case.timing.building
+            after = pace.next_look(fields["replication"].regions, case.now, case.timing)
+            return Summary(Phase.REPLICATING, "Replicating", message), after
     summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
     return summary, case.timing.complete
 

@@ -19,7 +19,9 @@ class Timing:
     disbelief: timedelta = timedelta(minutes=5)
     """How long a 404 after an announced PUT, or a 200 after an announced DELETE, may be a stale cache."""
     building: timedelta = timedelta(seconds=60)
-    """Between looks at a version that builds or replicates."""
+    """Between looks at a version that builds or replicates, at least."""
+    building_most: timedelta = timedelta(minutes=30)
+    """And at most, however long it takes."""
     soon: timedelta = timedelta(seconds=3)
     """Between looks at something that takes seconds: a definition, a deletion."""
     awaiting: timedelta = timedelta(minutes=10)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from imageferry.api.status import ActionName, DefinitionStatus, Operation, Outcome, VersionStatus
-from imageferry.migration import edits, identity, regions, requests, verification
+from imageferry.api.status import ActionName, DefinitionStatus, Operation, Outcome, ReplicationStatus, VersionStatus
+from imageferry.migration import edits, identity, pace, regions, requests, verification
 from imageferry.migration.edits import Edit
 from imageferry.migration.facts import Found, GalleryDefinition, GalleryVersion
 from imageferry.migration.guards import SUCCEEDED
@@ -83,11 +83,19 @@ def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
             attempts=attempts or None,
             applied=settled,
         ),
-        "replication": regions.report(case.migration.spec.version, version, before=before.replication, now=case.now),
+        "replication": _replication(case, version),
     }
     if isinstance(case.facts.definition, Found):
         fields["definition"] = definition_status(case, case.facts.definition.value)
     return fields
+
+
+def _replication(case: Case, version: GalleryVersion) -> ReplicationStatus:
+    before = case.migration.status.replication
+    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now)
+    if before and before.regions == seen.regions:
+        return before  # no progress is no news
+    return seen.model_copy(update={"expected_completion_time": pace.expected(seen.regions, case.now)})
 
 
 def definition_says(definition: GalleryDefinition) -> dict[str, Says]:

@@ -48,7 +48,9 @@ def _stalled(before: Status, after: Status) -> Notice | None:
     old, new = _condition(before, STALLED), _condition(after, STALLED)
     if not new or (old and old.reason == new.reason):
         return None
-    return Notice(WARNING, new.reason or STALLED, new.message or "")
+    correlation = after.error.correlation_id if after.error else None
+    told = f"{new.message} (correlation id {correlation})" if correlation else new.message
+    return Notice(WARNING, new.reason or STALLED, told or "")
 
 
 def _replicated(before: Status, after: Status) -> Notice | None:
