@@ -6,7 +6,7 @@ SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test soak check fix generate lock clean
+.PHONY: help demo test soak bench check fix generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,6 +28,11 @@ test: $(VENV)/.installed ## all set-up, then every test
 soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours)
 	@$(BIN)/python -m tests.controlplane build
 	@SOAK=1 $(BIN)/python -m pytest $(or $(ARGS),tests/chaos)
+
+bench: $(VENV)/.installed ## measure fail-over, a standby and many migrations at once (about ten minutes)
+	@$(BIN)/python -m tests.controlplane build
+	@$(BIN)/python -m bench.failover
+	@$(BIN)/python -m bench.bulk --migrations 200 --speed 60
 
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .
