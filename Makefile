@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
+JOBS   ?= 3
 SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -21,9 +22,9 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 demo: $(VENV)/.installed ## all set-up, then one migration after the other from apply to a deleted source (KEEP=1 leaves all running)
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep,)
 
-test: $(VENV)/.installed ## all set-up, then every test
+test: $(VENV)/.installed ## all set-up, then every test, in JOBS processes (3) with a control plane each
 	@$(BIN)/python -m tests.controlplane build
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours)
 	@$(BIN)/python -m tests.controlplane build
