@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ class OperatorProcess:
         self.log = log
         self._plane = plane
         self._process: process.Minded | None = None
+        self._ending = threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -128,17 +130,19 @@ class OperatorProcess:
     def stop(self) -> None:
         """SIGTERM, and wait."""
         if self._process:
-            self._process.stop()
+            with self._ending:
+                self._process.stop()
 
     def kill(self) -> None:
-        """SIGKILL, at once."""
+        """SIGKILL, at once; from any thread."""
         if self._process:
-            self._process.kill()
+            with self._ending:
+                self._process.kill()
 
     def bury(self) -> None:
         """Take the Lease from a process of this operator that is dead."""
         if self._process and not self.running:
-            self._process.kill()  # which closes what led to it
+            self.kill()  # which closes what led to it
             lease.take_from(self._plane, self._identities())
 
     def pause(self) -> None:

@@ -281,6 +281,8 @@ def test_a_short_cut_is_survived(world: World, proxy: TcpProxy, tmp_path: Path) 
     """One lost renewal is not a lost Lease."""
     operator = world.make_operator(tmp_path / "cut-off.log", server=f"https://127.0.0.1:{proxy.url_port}")
     operator.start()
+    world.apply(manifests.migration("seen"))
+    world.until_phase("seen", "Stalled")  # kopf's first look around is over: it does not survive a cut
     proxy.refuse()
     world.wait(lambda: operator.entries("lease"), what="a renewal that failed")
     proxy.restore()
