@@ -7,6 +7,8 @@ users see: the API server, the ARM ledger and the log.
 import json
 import os
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ class Settings:
     ca_file: Path
     speed: float = 1.0
     settle_seconds: float = 600.0
+    compare_seconds: float = 600.0
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
     liveness_port: int = field(default_factory=ports.free)
 
@@ -53,6 +56,7 @@ class Settings:
             "CLIENT_SECRET": "of-the-simulator",
             "SPEED": str(self.speed),
             "SETTLE_SECONDS": str(self.settle_seconds),
+            "COMPARE_SECONDS": str(self.compare_seconds),
             "LIVENESS": self.liveness,
         }
         ours = {f"IMAGEFERRY_{name}": value for name, value in given.items()}
@@ -71,6 +75,21 @@ class OperatorProcess:
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and not self._process.ended
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the process ended with; None while it runs."""
+        return self._process.minder.poll() if self._process else None
+
+    def health(self) -> int:
+        """Ask the liveness endpoint as a kubelet would; return the HTTP status, 0 for no answer."""
+        try:
+            with urllib.request.urlopen(self.settings.liveness, timeout=5) as answer:  # noqa: S310 - our own endpoint
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, return once it has read all migrations."""
