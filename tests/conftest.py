@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from imageferry.simulator import SimulatorServer
 from tests import lease
-from tests.cluster.world import SPEED, World
+from tests.cluster.world import World, opened
 from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
 from tests.controlplane.progress import Progress
 
@@ -64,12 +63,9 @@ def deployed(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture
-def world(deployed: ControlPlane, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Iterator[World]:
-    """Give a world whose operator is not started yet; it takes its migrations with it when the test ends."""
-    with ExitStack() as stack:
-        azure = stack.enter_context(SimulatorServer(speed=SPEED))
-        made = World(deployed, azure, namespace=namespace, kubectl=kubectl, folder=tmp_path)
-        stack.callback(made.close)
+def world(deployed: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[World]:
+    """Give the test's world; its operator is not started yet."""
+    with opened(deployed, tmp_path, namespace=namespace) as made:
         yield made
 
 

@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +36,7 @@ class Settings:
     settle_seconds: float = 600.0
     lease_seconds: int = 15
     launcher: tuple[str, ...] = (str(COMMAND),)
+    compare_seconds: float = 600.0
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
     deletion_enabled: bool = True
     deletion_max_per_hour: int = 60
@@ -62,6 +65,7 @@ class Settings:
             "SETTLE_SECONDS": str(self.settle_seconds),
             "DELETION_ENABLED": str(self.deletion_enabled).lower(),
             "DELETION_MAX_PER_HOUR": str(self.deletion_max_per_hour),
+            "COMPARE_SECONDS": str(self.compare_seconds),
             "LIVENESS": self.liveness,
             "LEASE_SECONDS": str(self.lease_seconds),
         }
@@ -116,6 +120,16 @@ class OperatorProcess:
         if self._process is None:
             raise AssertionError("the operator was not started")
         return self._process.minder.pid
+
+    def health(self) -> int:
+        """Ask the liveness endpoint as a kubelet would; return the HTTP status, 0 for no answer."""
+        try:
+            with urllib.request.urlopen(self.settings.liveness, timeout=5) as answer:  # noqa: S310 - our own endpoint
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
 
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, return once it holds the Lease and has read all migrations."""

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from imageferry.simulator import Answer, Entry, Fault, HtmlPage, Reset, SimulatorServer, Slow
+from imageferry.simulator import Answer, Entry, Fault, HtmlPage, Reset, Slow
 from tests import manifests
-from tests.cluster.world import SPEED, World
+from tests.cluster.world import SPEED, World, opened
 from tests.controlplane import ControlPlane
 from tests.manifests import Json
 
@@ -80,13 +80,7 @@ TROUBLES: dict[str, Trouble] = {
 @pytest.fixture(scope="module")
 def here(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Give one world to the whole module, its operator running."""
-    namespace = deployed.create_namespace()
-    kubectl = partial(deployed.kubectl, f"--namespace={namespace}")
-    with ExitStack() as stack:
-        azure = stack.enter_context(SimulatorServer(speed=SPEED))
-        folder = tmp_path_factory.mktemp("retried")
-        world = World(deployed, azure, namespace=namespace, kubectl=kubectl, folder=folder)
-        stack.callback(world.close)
+    with opened(deployed, tmp_path_factory.mktemp("retried")) as world:
         world.operator.start()
         yield world
 

@@ -6,16 +6,15 @@ its apply: what is cured here is cured in Azure alone.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from imageferry.simulator import Answer, Entry, FailOperation, FailRegion, Fault, SimulatorServer, Slow
 from tests import manifests
-from tests.cluster.world import SPEED, World
+from tests.cluster.world import SPEED, World, opened
 from tests.controlplane import ControlPlane
 from tests.manifests import Json, gallery_id, image_id
 
@@ -206,13 +205,7 @@ class Story:
 @pytest.fixture(scope="module")
 def here(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Give one world to the whole module, its operator running."""
-    namespace = deployed.create_namespace()
-    kubectl = partial(deployed.kubectl, f"--namespace={namespace}")
-    with ExitStack() as stack:
-        azure = stack.enter_context(SimulatorServer(speed=SPEED))
-        folder = tmp_path_factory.mktemp("stalled")
-        world = World(deployed, azure, namespace=namespace, kubectl=kubectl, folder=folder)
-        stack.callback(world.close)
+    with opened(deployed, tmp_path_factory.mktemp("stalled")) as world:
         world.operator.start()
         yield world
 

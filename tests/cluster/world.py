@@ -2,8 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,19 @@ class World:
     def only_progress(self, write: AuditEntry) -> bool:
         """Whether a write reported nothing but how far a replication is."""
         return bool(write.request) and set((write.request or {}).get("status", {})) == {"replication"}
+
+
+@contextmanager
+def opened(plane: ControlPlane, folder: Path, *, namespace: str | None = None) -> Iterator[World]:
+    """Give a world whose operator is not started yet; it takes its migrations with it when the block ends."""
+    namespace = namespace or plane.create_namespace()
+    kubectl = partial(plane.kubectl, f"--namespace={namespace}")
+    with SimulatorServer(speed=SPEED) as azure:
+        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder)
+        try:
+            yield world
+        finally:
+            world.close()
 
 
 def _told(status: Json) -> str | None:

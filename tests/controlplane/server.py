@@ -96,6 +96,10 @@ class ControlPlane:
         """Stop kube-apiserver; etcd keeps what was stored."""
         self._api_server.stop()
 
+    def kill_api_server(self) -> None:
+        """SIGKILL kube-apiserver."""
+        self._api_server.kill()
+
     def restart_api_server(self) -> None:
         """Stop kube-apiserver and start it again on the same port, with the same keys."""
         self.stop_api_server()

@@ -1,6 +1,8 @@
 """The engine says of itself when it should be replaced, and ends in good order."""
 
 import asyncio
+import gc
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,8 +13,9 @@ from typing import Any
 from imageferry.azure import Azure, CloudConfig
 from imageferry.engine.engine import Engine
 from imageferry.engine.intake import Intake
+from imageferry.engine.memory import Memory
 from imageferry.engine.passes import Passes, Terms
-from imageferry.engine.ports import Body
+from imageferry.engine.ports import Body, UnreachableError
 from imageferry.migration.timing import Timing
 from imageferry.migration.transitions import Notice
 from tests.unit import build
@@ -28,11 +31,19 @@ class Shelf:
         self.bodies: list[Body] = []
         self.patches = 0
         self.lists = 0
+        self.unreachable = False
+        self.hangs = False
 
     def put(self, version: int) -> None:
         """Have one migration, in a newer version."""
         body = build.body({"suspend": True})
         self.bodies = [{**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}]
+
+    async def _reach(self) -> None:
+        if self.unreachable:
+            raise UnreachableError("the shelf is away")
+        if self.hangs:
+            await asyncio.Event().wait()
 
     def written(self, times: int) -> bool:
         """Whether a status was written so often."""
@@ -45,6 +56,8 @@ class Shelf:
 
     async def list_metadata(self) -> Sequence[Body]:
         """Return the metadata of all."""
+        await self._reach()
+        self.lists += 1
         return [{"metadata": body["metadata"]} for body in self.bodies]
 
     async def get(self, body: Body) -> Body:
@@ -53,6 +66,7 @@ class Shelf:
 
     async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
         """Store the patch's status as it comes."""
+        await self._reach()
         self.patches += 1
         return {**body, "status": {**body.get("status", {}), **patch}}
 
@@ -78,7 +92,9 @@ class Lead:
 
 
 @asynccontextmanager
-async def _engine(shelf: Shelf, lead: Lead | None = None, *, timing: Timing = OFTEN) -> AsyncIterator[Engine]:
+async def _engine(
+    shelf: Shelf, lead: Lead | None = None, *, timing: Timing = OFTEN, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Engine]:
     """Give an engine that leads, or one that waits for the lead that it is given."""
     waits = lead is not None
     lead = lead or Lead()
@@ -91,7 +107,7 @@ async def _engine(shelf: Shelf, lead: Lead | None = None, *, timing: Timing = OF
         terms=Terms("here", timing),
         clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
     )
-    engine = Engine(passes, shelf, intake, leadership=lead, workers=2)
+    engine = Engine(passes, shelf, intake, leadership=lead, workers=2, clock=clock)
     engine.start()
     if not waits:
         lead.begun.set()
@@ -99,7 +115,18 @@ async def _engine(shelf: Shelf, lead: Lead | None = None, *, timing: Timing = OF
     try:
         yield engine
     finally:
-        await engine.stop(BOUND)
+        await engine.stop(0 if shelf.hangs else BOUND)
+
+
+class Clock:
+    """Time that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return seconds."""
+        return self.now
 
 
 def _workers() -> set[str]:
@@ -190,13 +217,81 @@ async def test_a_dead_lease_thread_is_trouble() -> None:
         assert engine.trouble() == "the lease thread has ended"
 
 
-async def test_a_migration_that_vanished_unheard_is_forgotten() -> None:
-    """Kopf tells nothing of what was deleted while its watch was down; a comparison does."""
+async def test_one_change_that_the_watch_never_tells_is_trouble() -> None:
+    """Found once and carried out; but a watch that works would have told it, and the operator's own writes."""
+    shelf = Shelf()
+    async with _engine(shelf) as engine:
+        shelf.put(1)
+        await _until(lambda: shelf.written(1))
+        await _until(lambda: "the watch is deaf" in (engine.trouble() or ""))
+
+
+async def test_a_watch_that_has_told_everything_may_be_silent() -> None:
+    """Comparisons that know nothing newer say nothing of the watch, however many."""
     shelf = Shelf()
     shelf.put(1)
     async with _engine(shelf) as engine:
+        engine.observe(None, shelf.bodies[0])
+        await _until(lambda: shelf.lists > 10)
+        assert engine.trouble() is None
+
+
+async def test_deletions_that_the_watch_does_not_tell_are_trouble() -> None:
+    """They are found by comparisons as changes are."""
+    shelf = Shelf()
+    shelf.put(9)
+    async with _engine(shelf) as engine:
+        engine.observe(None, shelf.bodies[0])  # all versions up to 9 are told
+        for version in (9, 8):
+            shelf.put(version)
+            await _until(lambda: engine.known)
+            assert engine.trouble() is None
+            shelf.bodies = []
+            await _until(lambda: not engine.known)
+        assert "the watch is deaf" in (engine.trouble() or "")
+
+
+async def test_a_migration_that_vanished_unheard_is_forgotten() -> None:
+    """Kopf tells nothing of what was deleted while its watch was down; a comparison does, and its memory is freed."""
+    shelf = Shelf()
+    shelf.put(1)
+    async with _engine(shelf) as engine:
+        await _until(lambda: _memories() == 1)
         shelf.bodies = []
         await _until(lambda: not engine.known)
+        assert _memories() == 0
+
+
+def _memories() -> int:
+    gc.collect()
+    return sum(isinstance(each, Memory) for each in gc.get_objects())
+
+
+async def test_a_pass_that_hangs_is_trouble_within_ten_minutes() -> None:
+    """Its write never returns; the other worker goes on, but nobody would ever look at this migration again."""
+    shelf, clock = Shelf(), Clock()
+    shelf.put(1)
+    shelf.hangs = True
+    async with _engine(shelf, timing=Timing(), clock=clock) as engine:
+        for _ in range(100):  # turns of the loop: the pass has begun
+            await asyncio.sleep(0)
+        clock.now += 599
+        assert engine.trouble() is None
+        clock.now += 2
+        assert f"passes that hang: {build.UID}" in (engine.trouble() or "")
+
+
+async def test_no_comparison_for_long_is_trouble_until_one_succeeds() -> None:
+    """Whatever keeps this process from the API server, a new one may have better luck."""
+    shelf, clock = Shelf(), Clock()
+    shelf.unreachable = True
+    async with _engine(shelf, timing=OFTEN, clock=clock) as engine:
+        clock.now += 590
+        assert engine.trouble() is None
+        clock.now += 20
+        assert "no comparison" in (engine.trouble() or "")
+        shelf.unreachable = False
+        await _until(lambda: engine.trouble() is None)
 
 
 async def test_a_stopped_engine_is_in_no_trouble() -> None:

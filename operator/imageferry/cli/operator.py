@@ -45,6 +45,9 @@ def operator() -> None:
     except (OSError, ValueError, UnreachableError, GoneError, ConflictError) as error:
         log.error("cannot start", error=str(error))  # noqa: TRY400 - the text says it all, a trace would hide it
         raise typer.Exit(1) from error
+    except shell.EndedError as error:
+        log.error("ended", error=str(error))  # noqa: TRY400 - kopf has logged the trace
+        raise typer.Exit(1) from error
 
 
 async def _run(settings: Settings) -> None:

@@ -7,6 +7,7 @@ later pass for the same migration; the top loop is the only place that catches a
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -31,13 +32,25 @@ STUCK_SECONDS = 600.0
 """A pass makes a handful of calls of at most a minute each; one that takes longer hangs."""
 LIST_RETRY_SECONDS = 2.0
 DEAF_COMPARISONS = 2
+"""A watch that ended is there again after a minute; comparisons lie further apart."""
+RETRY_FIRST, RETRY_MOST = 1.0, 60.0
+"""Seconds before a pass that found no API server is repeated; each looks at Azure too, so they must not be hot."""
+UNREACHED_SECONDS = 600.0
+"""How late a comparison may be: tries cost seconds, so what fails for so long does not pass by itself."""
 
 
 class Engine:
     """Runs workers over all migrations, from when the Lease is held until it is stopped."""
 
-    def __init__(
-        self, passes: Passes, kubernetes: KubernetesApi, intake: Intake, *, leadership: Leadership, workers: int
+    def __init__(  # noqa: PLR0913 - each is a part of its own, put together in one place
+        self,
+        passes: Passes,
+        kubernetes: KubernetesApi,
+        intake: Intake,
+        *,
+        leadership: Leadership,
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kubernetes = kubernetes
         self._leadership = leadership
@@ -45,12 +58,17 @@ class Engine:
         self._timing = passes.timing
         self._workers = workers
         self._intake = intake
-        self._queue = WorkQueue(time.monotonic)
+        self._clock = clock
+        self._queue = WorkQueue(clock)
         self._memories: dict[str, Memory] = {}
         self._since: dict[str, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._unheard = 0
-        """Comparisons in a row that found news which the watch had not told; any event resets it."""
+        """Comparisons in a row that knew more than the watch has told; any event resets it."""
+        self._told = 0
+        """The newest resourceVersion that the watch has told."""
+        self._compared_at: float | None = None
+        """When the API server last told of everything; None while this is a standby."""
 
     @property
     def known(self) -> frozenset[str]:
@@ -60,6 +78,7 @@ class Engine:
     def observe(self, kind: str | None, body: Body) -> None:
         """Take an event of the watch: ADDED, MODIFIED, DELETED, or None for the watch's own first list."""
         self._unheard = 0
+        self._told = max(self._told, version_of(body))
         if kind == "DELETED":
             self._forget(uid_of(body))
         elif self._intake.offer(body) and uid_of(body) not in self._since:
@@ -86,12 +105,15 @@ class Engine:
         dead = [task.get_name() for task in self._tasks if task.done()]
         if dead and not self._queue.closed:
             return f"ended: {', '.join(dead)}"
-        now = time.monotonic()
+        now = self._clock()
         stuck = [uid for uid, since in self._since.items() if now - since > STUCK_SECONDS]
         if stuck:
             return f"passes that hang: {', '.join(stuck)}"
         if self._unheard >= DEAF_COMPARISONS:
             return f"the watch is deaf: {self._unheard} comparisons in a row found news that it did not tell"
+        unreached = now - self._compared_at if self._compared_at is not None else 0.0
+        if unreached > 2 * self._timing.compare.total_seconds() + UNREACHED_SECONDS:
+            return f"no comparison with the API server has succeeded for {unreached:.0f} s"
         return self._leadership.trouble()
 
     async def _lead(self) -> None:
@@ -100,6 +122,7 @@ class Engine:
         known = self._intake.uids
         bodies = await self._first_list()
         log.info("listed", migrations=len(bodies))
+        self._compared_at = self._clock()
         for gone in known - {uid_of(body) for body in bodies}:
             self._forget(gone)
         for body in bodies:
@@ -118,7 +141,7 @@ class Engine:
 
     async def _work(self) -> None:
         while (key := await self._queue.get()) is not None:
-            self._since[key] = time.monotonic()
+            self._since[key] = self._clock()
             try:
                 await self._pass(key)
             except Exception:
@@ -145,8 +168,10 @@ class Engine:
             log.warning("outdated", uid=key, error=str(error))
         except UnreachableError as error:
             log.warning("unreachable", uid=key, error=str(error))
-            self._queue.add_after(key, self._timing.retry_first.total_seconds())
+            self._queue.add_after(key, min(RETRY_FIRST * 2.0**memory.unreached, RETRY_MOST))
+            memory.unreached += 1
         else:
+            memory.unreached = 0
             self._plan(key, result)
 
     def _plan(self, key: str, result: Result) -> None:
@@ -175,7 +200,7 @@ class Engine:
         except GoneError:
             self._forget(key)
         except UnreachableError:
-            self._queue.add_after(key, self._timing.retry_first.total_seconds())
+            self._queue.add_after(key, RETRY_FIRST)
 
     def _forget(self, key: str) -> None:
         self._intake.forget(key)
@@ -188,15 +213,23 @@ class Engine:
         while True:
             await asyncio.sleep(self._timing.compare.total_seconds())
             known = self._intake.uids
-            with suppress(UnreachableError):
-                await self._take(known, list(await self._kubernetes.list_metadata()))
+            try:
+                bodies = list(await self._kubernetes.list_metadata())
+            except UnreachableError as error:
+                log.warning("compare", error=str(error))
+                continue
+            self._compared_at = self._clock()
+            await self._take(known, bodies)
 
     async def _take(self, known: frozenset[str], bodies: list[Body]) -> None:
         """Forget what is gone, and read what has changed unheard; `bodies` hold metadata alone."""
-        for gone in known - {uid_of(body) for body in bodies}:
-            self._forget(gone)
+        gone = (known & self._intake.uids) - {uid_of(body) for body in bodies}
+        for uid in gone:
+            self._forget(uid)
+        self._unheard += bool(gone) or any(version_of(body) > self._told for body in bodies)
         unheard = [body for body in bodies if self._is_news(body)]
-        self._unheard = self._unheard + 1 if unheard else self._unheard
+        if gone or unheard:
+            log.info("unheard", gone=len(gone), changed=len(unheard))
         for body in unheard:
             await self._look_again(uid_of(body), body)
         self._wake()

@@ -18,6 +18,8 @@ class Memory:
     completion: Completion | None = None
     history: History = field(default_factory=History)
     stalls: int = 0
+    unreached: int = 0
+    """Passes in a row that found no API server."""
     operation: tuple[str, datetime] | None = None
     """The open announcement, and when this process first saw it."""
     asked_at: str | None = None

@@ -23,8 +23,8 @@ import structlog
 from kubernetes.aio import client
 
 from imageferry.engine.ports import ConflictError, GoneError, UnreachableError
-from imageferry.kube import lease
-from imageferry.kube.client import configuration, translated
+from imageferry.kube import access, lease
+from imageferry.kube.client import translated
 from imageferry.kube.lease import LeaseTiming, Record
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ class Election:
     async def __aenter__(self) -> Self:
         """Become a candidate."""
         self._engine_loop = asyncio.get_running_loop()
-        self._configuration = await configuration()
+        self._configuration = await access.read_and_refresh()
         log.info("candidate", identity=self.identity, namespace=self._namespace)
         self._thread.start()
         return self
