@@ -433,7 +433,8 @@ def test_an_end_of_life_that_has_passed_matters_only_where_it_would_be_sent(here
 def test_an_end_of_life_that_is_moved_to_the_past_stalls(here: World, name: str, part: str, there: Any) -> None:
     """Nothing is sent; a date to come is the cure."""
     mark = here.azure.ledger.mark()
-    here.apply(manifests.migration(name, **{part: {"endOfLifeDate": PAST}}))
+    late: Json = {part: {"endOfLifeDate": PAST}}
+    here.apply(manifests.migration(name, **late))
     said = conditions(here.until_phase(name, "Stalled"))["Stalled"]
     assert said["reason"] == "EndOfLifePassed"
     assert said["message"].startswith(f"spec.{part}.endOfLifeDate: {PAST}")
