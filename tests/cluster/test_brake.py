@@ -21,11 +21,11 @@ WINDOW = timedelta(hours=1) * 0.9
 make minutes of the milliseconds between the two."""
 
 
-def awaiting(world: World, names: list[str], **changes: Json) -> None:
+def awaiting(world: World, names: list[str]) -> None:
     """Let these be migrated until they can be verified."""
     for name in names:
         world.azure.cloud.put_image(name, group="legacy")
-    shared.apply_all(world, [manifests.migration(name, **changes) for name in names])
+    shared.apply_all(world, [manifests.migration(name) for name in names])
     until_phases(world, names, "AwaitingVerification")
 
 
