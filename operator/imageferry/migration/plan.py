@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy
-from imageferry.api.status import Change, Phase, PlannedCall, Severity
-from imageferry.migration import claims, edits, preflight, regions, requests
+from imageferry.api.status import Change, Phase, PlannedCall, Receipt, Severity
+from imageferry.migration import claims, edits, preflight, regions, requests, upkeep
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
 from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, What
@@ -32,22 +32,22 @@ ONCE_VERIFIED = "once every region is Completed, somebody has verified the versi
 
 
 def decide(case: Case) -> Step:
-    """Look at all four resources, then tell."""
+    """Look at all four resources, then tell; an image whose end was seen is never looked at again."""
     for what in (What.VERSION, What.IMAGE, What.GALLERY, What.DEFINITION):
-        if getattr(case.facts, what.value) is UNSEEN:
+        if getattr(case.facts, what.value) is UNSEEN and not (what is What.IMAGE and _receipt(case)):
             return Look(what)
     found = sorted(_findings(case), key=lambda finding: list(Severity).index(finding.severity))
-    calls = list(_calls(case))
     blocking = [finding for finding in found if finding.severity is Severity.BLOCKS]
+    calls = [] if blocking else list(_calls(case))
     summary = Summary(Phase.PLANNED, "Planned", f"{len(calls)} calls would change Azure", Standing.RESTING)
-    fields: dict[str, Any] = {"plan": calls, "findings": [finding.status for finding in found] or None}
+    shown = [finding.status for finding in found] or None
+    fields: dict[str, Any] = {"plan": calls, "findings": shown, "operation": case.migration.status.operation}
     says = {PREFLIGHT: _preflight(blocking)}
     if image := _image(case):
         fields["source"] = source_status(image)
     if version := _version(case):
         fields |= version_fields(case, version)
         says |= version_says(case, version)
-    fields["operation"] = case.migration.status.operation
     return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), case.timing.awaiting)
 
 
@@ -67,9 +67,9 @@ def _findings(case: Case) -> Iterator[Finding]:
             f"spec.version.name: version {spec.version.name} exists and was built from "
             f"{version.source_id or 'another source'}; name another version in a new ImageMigration",
         )
-    if image is None and version is None:
+    if image is None and version is None and not _receipt(case):
         yield blocks("SourceMissing", f"spec.source.managedImageId: there is no image {spec.source.managed_image_id}")
-    if image:
+    if image and not version:
         yield from preflight.examine(case.migration, image, now=case.now)
     if image and definition and (finding := definition_finding(case, image, definition)):
         yield blocks("DefinitionMismatch", finding)
@@ -78,9 +78,11 @@ def _findings(case: Case) -> Iterator[Finding]:
     ):
         yield end
     if _gallery(case) is None and spec.gallery.create is None:
-        yield blocks(
-            "GalleryMissing", f"spec.gallery.id: there is no gallery {spec.gallery.id}; create it, or let it be"
-        )
+        yield preflight.gallery_missing(case.migration)
+    if version and built_from_source(case, version):
+        yield from upkeep.findings(case, version)
+    if definition:
+        yield from upkeep.past_ends(definition_edits(case, definition), now=case.now)
     yield from _neighbours(case)
 
 
@@ -94,32 +96,31 @@ def _calls(case: Case) -> Iterator[PlannedCall]:
     """Give the calls in their order."""
     migration, cluster, version, image = case.migration, case.context.cluster, _version(case), _image(case)
     gallery, definition = _gallery(case), _definition(case)
-    receipt = migration.status.deletion and migration.status.deletion.receipt
-    if not version and image and not receipt:
+    if not version and image:
         if gallery is None and migration.spec.gallery.create:
             yield _created(requests.create_gallery(migration, migration.spec.gallery.create, cluster=cluster))
             gallery = Gallery(migration.spec.gallery.id, migration.spec.gallery.create.location)
         if definition is None and gallery:
             yield _created(requests.create_definition(migration, image, gallery, cluster=cluster))
         yield _created(requests.create_version(migration, image, cluster=cluster))
+    if version:
+        yield from _version_update(case, version)
     if definition and (changes := definition_edits(case, definition)):
         yield _updated(requests.update_definition(migration, definition, changes, now=case.now), changes)
-    if version and built_from_source(case, version):
-        yield from _version_update(case, version)
-    if image and not receipt and migration.spec.source_deletion.policy is DeletionPolicy.DELETE:
+    if image and migration.spec.source_deletion.policy is DeletionPolicy.DELETE:
         delete = requests.delete_image(image)
         yield PlannedCall(action=delete.name, resource=delete.resource, when=ONCE_VERIFIED)
 
 
 def _version_update(case: Case, version: GalleryVersion) -> Iterator[PlannedCall]:
     changes = version_edits(case, version)
-    added = regions.missing(case.migration.spec.version, version)
+    added = {region.name for region in regions.missing(case.migration.spec.version, version)}
     if not changes and not added:
         return
-    wanted = edits.version_wanted(case.migration.spec.version, added, joined=False)
-    new = [Edit(field, None, value) for field, value in wanted.items() if field.startswith(edits.REGION)]
     action = requests.update_version(case.migration, version, changes, now=case.now)
-    yield _updated(action, (*changes, *new))
+    targets = (action.body or {})["properties"]["publishingProfile"]["targetRegions"]
+    new = _flat([target for target in targets if target["name"] in added], edits.REGION.removesuffix("."))
+    yield _updated(action, (*changes, *(Edit(field, None, value) for field, value in new)))
 
 
 def _updated(action: Action, changes: tuple[Edit, ...]) -> PlannedCall:
@@ -144,6 +145,11 @@ def _flat(body: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN4
             yield from _flat(rest, f"{path}.{name}")
     else:
         yield path, (body if isinstance(body, str) else json.dumps(body))[:LONGEST]
+
+
+def _receipt(case: Case) -> Receipt | None:
+    deletion = case.migration.status.deletion
+    return deletion.receipt if deletion else None
 
 
 def _image(case: Case) -> ManagedImage | None:

@@ -70,6 +70,15 @@ def end_of_life(where: str, date: str | None, *, now: datetime) -> Finding | Non
     return blocks("EndOfLifePassed", message)
 
 
+def gallery_missing(migration: ImageMigration) -> Finding:
+    """Return that there is no gallery, and none may be created."""
+    return blocks(
+        "GalleryMissing",
+        f"spec.gallery.id: there is no gallery {migration.spec.gallery.id}; create it, let it be created by "
+        "spec.gallery.create, or correct the id in a new ImageMigration",
+    )
+
+
 def _settled(image: ManagedImage) -> Finding | None:
     if image.provisioning_state == "Succeeded":
         return None

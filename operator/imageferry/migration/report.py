@@ -71,7 +71,7 @@ def compose(
     observed = dict(says or {}) | _overall(migration, summary)
     conditions = _fold(migration, observed, removed=_withdrawn(migration, summary), verified=verified, now=now)
     asked = migration.asked_at or migration.status.last_handled_reconcile_at
-    update = {"error": None, "plan": None, "last_handled_reconcile_at": asked, **fields}
+    update = {"error": None, "plan": None, "last_handled_reconcile_at": asked, **_planned(migration), **fields}
     return migration.status.model_copy(
         update={
             "observed_generation": migration.metadata.generation,
@@ -82,12 +82,18 @@ def compose(
     )
 
 
+def _planned(migration: ImageMigration) -> dict[str, Any]:
+    """Return what goes with a plan unless it is found anew."""
+    return {} if migration.status.plan is None else {"findings": None}
+
+
 def _withdrawn(migration: ImageMigration, summary: Summary) -> tuple[str, ...]:
-    """Return the overall conditions that go unless they are said anew; a Ready that was reached outlasts suspension."""
-    ready = next((c for c in migration.status.conditions if c.type == READY), None)
-    if summary.standing is Standing.RESTING and ready and ready.status is TRUE:
-        return (RECONCILING, STALLED)
-    return (READY, RECONCILING, STALLED)
+    """Return the conditions that go unless they are said anew; a Ready that was reached outlasts suspension."""
+    stood = {c.type: c.status for c in migration.status.conditions}
+    planned = (PREFLIGHT,) if migration.status.plan is not None and stood.get(PREFLIGHT) is FALSE else ()
+    if summary.standing is Standing.RESTING and stood.get(READY) is TRUE:
+        return (RECONCILING, STALLED, *planned)
+    return (READY, RECONCILING, STALLED, *planned)
 
 
 def _overall(migration: ImageMigration, summary: Summary) -> dict[str, Says]:

@@ -136,11 +136,8 @@ def _create_gallery(case: Case, image: ManagedImage) -> Step:
     """Create the gallery where the spec allows it."""
     gallery = case.migration.spec.gallery
     if gallery.create is None:
-        message = (
-            f"spec.gallery.id: there is no gallery {gallery.id}; create it, let it be created by "
-            "spec.gallery.create, or correct the id in a new ImageMigration"
-        )
-        return _preflight_stall(case, "GalleryMissing", message, source=source_status(image))
+        finding = preflight.gallery_missing(case.migration)
+        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
     if case.announced(ActionName.CREATE_GALLERY):
         told = "the gallery was requested; Azure does not show it yet"
         return _disbelieve(case, Phase.DEFINING, "CreatingGallery", told)

@@ -5,7 +5,8 @@ definition that somebody else created is not edited; only wanted regions are add
 and not even those where it belongs to another cluster.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from imageferry.api.status import ActionName, Phase
@@ -13,6 +14,7 @@ from imageferry.migration import claims, edits, identity, preflight, regions, re
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.preflight import Finding
 from imageferry.migration.report import FALSE, REPLICATED, Says, Summary, compose
 from imageferry.migration.stall import stalled, waiting
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
@@ -47,8 +49,8 @@ def definition(case: Case, version: GalleryVersion) -> Step | None:
     if not changes:
         return None
     action = requests.update_definition(case.migration, there, changes, now=case.now)
-    told = _told(changes)
-    return _refusal(case, version, action.name, changes, told=told) or _update(case, version, action, told)
+    blocked = _blocked(case, version, past_ends(changes, now=case.now))
+    return blocked or _update(case, version, action, _told(changes))
 
 
 def version(case: Case, there: GalleryVersion) -> Step | None:
@@ -56,14 +58,42 @@ def version(case: Case, there: GalleryVersion) -> Step | None:
     missing, changes = regions.missing(case.migration.spec.version, there), version_edits(case, there)
     if not missing and not changes:
         return None
-    names = ", ".join(region.name for region in missing)
-    if missing and there.tags.get(identity.CLUSTER_TAG) not in (None, case.context.cluster):
-        return _owned_elsewhere(case, there, names)
+    if blocked := _blocked(case, there, findings(case, there)):
+        return blocked
     if holder := claims.holder(Claim.VERSION, case.migration, case.context.peers):
         return waiting(case, Claim.VERSION, holder, says=version_says(case, there), **version_fields(case, there))
     action = requests.update_version(case.migration, there, changes, now=case.now)
+    names = ", ".join(region.name for region in missing)
     told = "; ".join(part for part in (f"adding {names}" if names else "", _told(changes)) if part)
-    return _refusal(case, there, action.name, changes, told=told) or _update(case, there, action, told)
+    return _update(case, there, action, told)
+
+
+def findings(case: Case, there: GalleryVersion) -> Iterator[Finding]:
+    """Give what stops an update of the version before it is sent."""
+    names = ", ".join(region.name for region in regions.missing(case.migration.spec.version, there))
+    owner = there.tags.get(identity.CLUSTER_TAG)
+    if names and owner not in (None, case.context.cluster):
+        yield preflight.blocks(
+            "VersionOwnedElsewhere",
+            f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster ({owner}); "
+            "add the region there, or take it out of this spec",
+        )
+    yield from past_ends(version_edits(case, there), now=case.now)
+
+
+def past_ends(changes: Iterable[Edit], *, now: datetime) -> Iterator[Finding]:
+    """Give the ends of life that an update would carry and that have passed."""
+    for change in changes:
+        if change.field in ENDS and (finding := preflight.end_of_life(ENDS[change.field], change.after, now=now)):
+            yield finding
+
+
+def _blocked(case: Case, there: GalleryVersion, found: Iterator[Finding]) -> Wait | None:
+    finding = next(found, None)
+    if finding is None:
+        return None
+    says = version_says(case, there)
+    return stalled(case, finding.reason, finding.message, says=says, **version_fields(case, there))
 
 
 def _update(case: Case, there: GalleryVersion, action: requests.Action, told: str) -> Step:
@@ -74,35 +104,23 @@ def _update(case: Case, there: GalleryVersion, action: requests.Action, told: st
     status = compose(case.migration, summary, now=case.now, says=says, **version_fields(case, there))
     if case.announced(action.name):
         return Wait(status, case.timing.building)
+    if never := _not_shown(case, there, action.name, told):
+        return never
     return Act(action, status, case.next_attempt(action.name), case.context.completion)
 
 
-def _refusal(case: Case, there: GalleryVersion, name: ActionName, changes: Iterable[Edit], *, told: str) -> Wait | None:
-    """Stop what Azure would refuse, or what somebody else keeps undoing."""
-    says = version_says(case, there)
-    for change in changes:
-        if change.field in ENDS and (finding := preflight.end_of_life(ENDS[change.field], change.after, now=case.now)):
-            return stalled(case, finding.reason, finding.message, says=says, **version_fields(case, there))
+def _not_shown(case: Case, there: GalleryVersion, name: ActionName, told: str) -> Wait | None:
+    """Stop what somebody else keeps undoing."""
     operation = case.migration.status.operation
     edited = case.migration.status.observed_generation != case.migration.metadata.generation
-    if not operation or operation.action is not name or operation.attempt < ATTEMPTS or edited or case.announced(name):
+    if not operation or operation.action is not name or operation.attempt < ATTEMPTS or edited:
         return None
     message = (
         f"{operation.resource} was updated {operation.attempt} times and does not show it ({told}); find out "
         "in Azure who else writes it, or take the field out of this spec"
     )
     fields: dict[str, Any] = version_fields(case, there) | {"operation": operation}
-    return stalled(case, "UpdateDoesNotShow", message, says=says, **fields)
-
-
-def _owned_elsewhere(case: Case, there: GalleryVersion, names: str) -> Wait:
-    message = (
-        f"spec.version.targetRegions: {names} is wanted, and the version belongs to another cluster "
-        f"({there.tags.get(identity.CLUSTER_TAG)}); add the region there, or take it out of this spec"
-    )
-    return stalled(
-        case, "VersionOwnedElsewhere", message, says=version_says(case, there), **version_fields(case, there)
-    )
+    return stalled(case, "UpdateDoesNotShow", message, says=version_says(case, there), **fields)
 
 
 def _told(changes: Iterable[Edit]) -> str:
