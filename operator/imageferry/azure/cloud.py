@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import CustomHookPolicy, HeadersPolicy, RequestIdPolicy, UserAgentPolicy
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
@@ -72,24 +72,32 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 class Azure:
     """Reads and writes in any subscription that the identity may use, inside the `async with` block."""
 
-    def __init__(self, config: CloudConfig) -> None:
+    def __init__(self, config: CloudConfig, *, transport: AsyncHttpTransport[Any, Any] | None = None) -> None:
+        """Use `transport` where one is given: then no session is opened, and its owner closes it."""
         self._config = config
+        self._session: aiohttp.ClientSession | None = None
+        self._given = transport
         self._clients: dict[str, ComputeManagementClient] = {}
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
+        self._transport = self._given or self._connect()
+        self._log_in()
+        return self
+
+    def _connect(self) -> AsyncHttpTransport[Any, Any]:
         context = ssl.create_default_context(cafile=self._config.ca_bundle)
         connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
         self._session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(_send_once,))
-        self._transport = AioHttpTransport(session=self._session, session_owner=False)
-        self._log_in()
-        return self
+        transport: AsyncHttpTransport[Any, Any] = AioHttpTransport(session=self._session, session_owner=False)
+        return transport
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the session; clients and credential own nothing else."""
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
         """Look at a managed image."""

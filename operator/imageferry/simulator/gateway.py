@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,6 +53,28 @@ class Services:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, "simulator-hook"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as it came; `target` is path and query to the letter, `headers` are read in any case."""
+
+    method: str
+    path: str
+    target: str
+    host: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An answer as it leaves."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
 @dataclass(slots=True)
 class _Visit:
     """One ARM request on its way through."""
@@ -83,19 +105,38 @@ class Gateway:
         self._services = services
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one ARM request."""
-        visit = await self._receive(request)
+        """Serve one ARM request that came over HTTP."""
+        sent = await self.serve(
+            Received(
+                method=request.method,
+                path=request.path,
+                target=request.raw_path,
+                host=request.host,
+                query=request.query,
+                headers=request.headers,
+                content=await request.read(),
+            )
+        )
+        return (
+            _reset(request)
+            if sent is None
+            else web.Response(status=sent.status, body=sent.content or None, headers=sent.headers)
+        )
+
+    async def serve(self, request: Received) -> Sent | None:
+        """Serve one ARM request; None when the connection is to be cut instead of an answer."""
+        visit = self._receive(request)
         if await self._hooks(visit, "before") or visit.resets("before"):
             self._record(visit, 0, _without_effect(visit), answered=False)
-            return _reset(request)
+            return None
         answered, effect = self._carry_out(visit, request)
         cut = visit.resets("after")
         self._record(visit, answered.status, effect, answered=not cut)
         cut = await self._hooks(visit, "after", status=answered.status, effect=effect) or cut
         await asyncio.sleep(sum(each.seconds for each in visit.does if isinstance(each, Slow)))
-        return _reset(request) if cut else self._respond(visit, answered)
+        return None if cut else self._respond(visit, answered)
 
-    async def _receive(self, request: web.Request) -> _Visit:
+    def _receive(self, request: Received) -> _Visit:
         """Identify the caller, make the gateway's checks and draw the faults."""
         path, headers = parse(request.path), request.headers
         operation = operation_name(request.method, path) if path else None
@@ -113,14 +154,14 @@ class Gateway:
         try:
             _check_bearer(bearer, self._services.tenant, request.host)
             _check_served(visit)
-            visit.body = await _json_body(request)
+            visit.body = _json_body(request)
         except ArmError as refusal:
             visit.refusal = refusal
             return visit
         visit.does = self._services.faults.draw(visit.operation, visit.resource_id, visit.identity)
         return visit
 
-    def _carry_out(self, visit: _Visit, request: web.Request) -> tuple[Answered | HtmlPage, Effect]:
+    def _carry_out(self, visit: _Visit, request: Received) -> tuple[Answered | HtmlPage, Effect]:
         if (page := visit.fault(HtmlPage)) is not None and isinstance(page, HtmlPage):
             return page, Effect.REFUSED
         try:
@@ -130,7 +171,7 @@ class Gateway:
             return refusal.answer(), Effect.READ if missed else Effect.REFUSED
         return outcome.answered, outcome.effect
 
-    def _effect(self, visit: _Visit, request: web.Request) -> Outcome:
+    def _effect(self, visit: _Visit, request: Received) -> Outcome:
         if visit.refusal is not None:
             raise visit.refusal
         fault = visit.fault(Answer)
@@ -142,7 +183,7 @@ class Gateway:
         arm_request = ArmRequest(
             method=visit.method,
             path=visit.path,
-            target=request.raw_path,
+            target=request.target,
             query=dict(request.query),
             api_version=visit.api_version,
             body=visit.body,
@@ -187,10 +228,10 @@ class Gateway:
         )
         return await asyncio.get_running_loop().run_in_executor(self._services.pool, hook_calls.run, hooks, call)
 
-    def _respond(self, visit: _Visit, answered: Answered | HtmlPage) -> web.Response:
+    def _respond(self, visit: _Visit, answered: Answered | HtmlPage) -> Sent:
         ids = {"x-ms-request-id": str(uuid4()), "x-ms-correlation-request-id": visit.correlation_id}
         if isinstance(answered, HtmlPage):
-            return web.Response(status=answered.status, text=_HTML, content_type="text/html", headers=ids)
+            return Sent(answered.status, {**ids, "Content-Type": "text/html; charset=utf-8"}, _HTML.encode())
         headers = {**ids, "Cache-Control": "no-cache", **answered.headers}
         if visit.identity and visit.path is not None and answered.status not in (401, 429):
             left = self._services.limits.headers(
@@ -200,9 +241,9 @@ class Gateway:
                 left.pop("x-ms-ratelimit-remaining-resource", None)
             headers |= left
         if answered.body is None:
-            return web.Response(status=answered.status, headers=headers)
+            return Sent(answered.status, headers)
         headers["Content-Type"] = "application/json; charset=utf-8"
-        return web.Response(status=answered.status, body=answered.text().encode(), headers=headers)
+        return Sent(answered.status, headers, answered.text().encode())
 
 
 def _limited(path: ArmPath | OperationPath, operation: str) -> str:
@@ -243,11 +284,11 @@ def _check_served(visit: _Visit) -> None:
         raise ArmError(405, "HttpMethodNotSupported", message, gateway=True)
 
 
-async def _json_body(request: web.Request) -> Json | None:
+def _json_body(request: Received) -> Json | None:
     if request.method not in ("PUT", "PATCH"):
         return None
     try:
-        body = json.loads(await request.read())
+        body = json.loads(request.content)
     except ValueError:
         body = None
     if not isinstance(body, dict):
