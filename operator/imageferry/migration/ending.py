@@ -16,7 +16,7 @@ from imageferry.migration.report import (
 )
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, version_fields, version_says
-from imageferry.migration.unbuilt import source_status
+from imageferry.migration.unbuilt import not_built, source_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,13 @@ def _delete(ending: Ending) -> Act:
 
 
 def await_deletion(case: Case) -> Wait:
-    """Wait until the image's announced deletion shows."""
-    status = compose(case.migration, _DELETING, now=case.now, says={SOURCE_DELETED: _DELETION_OPEN})
+    """Wait until the image's announced deletion shows; of the version say what it shows meanwhile."""
+    says, fields = not_built("Gone"), dict[str, Any](replication=None)
+    if isinstance(case.facts.version, Found):
+        says = version_says(case, case.facts.version.value)
+        fields = version_fields(case, case.facts.version.value)
+    says |= {SOURCE_DELETED: _DELETION_OPEN}
+    status = compose(case.migration, _DELETING, now=case.now, says=says, **fields)
     return Wait(status, case.timing.soon, case.context.completion)
 
 
