@@ -1,14 +1,16 @@
 """The status says of a version only what Azure showed last, on every way through a pass (promise 3); found by walks."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from imageferry.api.status import ActionName, Status
 from imageferry.migration.facts import MISSING
+from imageferry.migration.steps import Wait
 from tests.unit import build
-from tests.unit.build import NOW, Json
+from tests.unit.build import NOW, TIMING, Json
 
 SAID: Json = {
     "conditions": [{"type": kind, "status": "True"} for kind in ("VersionReady", "Replicated")],
@@ -64,6 +66,28 @@ def test_replicated_is_taken_back_while_a_deletion_is_awaited(version: Any) -> N
     assert build.reason(step.status, "SourceDeleted") == "Deleting"
     assert _said(step.status)["Replicated"] == "False"
     assert step.status.operation == subject.status.operation
+
+
+def test_an_image_that_was_replaced_is_seen_for_the_first_time() -> None:
+    """What a process remembers of the old image does not stand in the status: a restart would have to write (5)."""
+    made_anew = build.image(created_at="2026-04-30T00:00:00Z")
+    seen = build.facts(image=made_anew)
+    remembers = build.context(completion=build.completed(build.version(), since=NOW - TIMING.settle))
+    after = build.wait(build.migration(), seen, remembers)
+    restarted = build.wait(build.migration(), seen, build.context())
+
+    assert after.status == restarted.status
+
+
+def test_an_image_that_was_replaced_has_to_settle_anew() -> None:
+    """An image made anew is not deleted on the strength of what was seen of the one before it."""
+    untagged = build.version(tags={})
+    made_anew = build.image(created_at="2026-03-01T00:00:00Z")  # clocks may lie: the guards before this one pass
+    subject = build.migration(status=build.verified(untagged, source=made_anew, at=NOW - timedelta(days=1)))
+    remembers = build.context(completion=build.completed(untagged))
+    step, _ = build.settle(subject, build.facts(image=made_anew, version=untagged), remembers)
+
+    assert isinstance(step, Wait)
 
 
 def _said(status: Status) -> dict[str, str]:

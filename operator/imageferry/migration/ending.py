@@ -89,11 +89,14 @@ def _as_told(ending: Ending) -> Case:
 
 
 def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Completion:
-    """Return what this process remembers of this very version, or that it sees it complete for the first time."""
-    before = case.context.completion
-    if before and (before.version_id, before.published_date) == (version.id.casefold(), version.published_date):
+    """Return what this process remembers of this version of this image, or that it sees it complete for the first time.
+
+    An image that was replaced counts as seen for the first time: so the status says the same after a restart.
+    """
+    before, now = case.context.completion, (version.id.casefold(), version.published_date, fingerprint)
+    if before and (before.version_id, before.published_date, before.fingerprint) == now:
         return before
-    return Completion(version.id.casefold(), version.published_date, fingerprint, case.now)
+    return Completion(*now, case.now)
 
 
 def _await_verification(ending: Ending) -> Wait:
