@@ -132,7 +132,7 @@ class Passes:
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory
-        memory.history = History()
+        memory.history, memory.refused = History(), None
         memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
         await self._write(running, step.status)
         return Result(running.body, self._pause(step.after, memory))
@@ -155,7 +155,8 @@ class Passes:
         uid = running.migration.metadata.uid
         if step.action.name is ActionName.DELETE_IMAGE:
             self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
-        told = running.stored if running.memory.refused else step.status
+        again = running.memory.refused is step.action.name
+        told = running.stored if again else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         try:
             correlation = await self._azure.perform(step.action)
@@ -163,14 +164,14 @@ class Passes:
             running.log.warning(
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
-            running.memory.refused = error.definite
+            running.memory.refused = step.action.name if error.definite else None
             if error.definite:
                 self._deletions.pop(uid, None)
                 running.retract()
             raise
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
-        running.memory.refused = False
+        running.memory.refused = None
         return Result(running.body, self._timing.soon / 3)
 
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
