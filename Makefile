@@ -6,7 +6,7 @@ SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check fix generate lock clean
+.PHONY: help demo test soak check fix generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ demo: $(VENV)/.installed ## all set-up, then one migration after the other from 
 test: $(VENV)/.installed ## all set-up, then every test
 	@$(BIN)/python -m tests.controlplane build
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours; SEED=n repeats the walks of a run)
+	@$(BIN)/python -m tests.controlplane build
+	@SOAK=1 $(BIN)/python -m pytest $(or $(ARGS),tests/walks tests/chaos)
 
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .
