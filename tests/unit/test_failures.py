@@ -213,3 +213,18 @@ class TestInvalid:
         patch = failures.invalid_patch(marked, "spec.gallery.id: wrong", now=NOW + timedelta(hours=1))
 
         assert {each["lastTransitionTime"] for each in patch["conditions"]} == {"2026-05-01T12:00:00Z"}
+
+
+def test_what_was_seen_gone_before_the_error_is_not_claimed() -> None:
+    """A version that the same pass saw missing is neither ready nor replicated, nor is the migration (promise 3)."""
+    kinds = ("Ready", "VersionReady", "Replicated", "DefinitionReady")
+    said: Json = {
+        "conditions": [{"type": kind, "status": "True"} for kind in kinds],
+        "replication": {"summary": "1/1", "progress": 100},
+    }
+    subject = failures.without_version(build.migration(status=said), now=NOW)
+    status = failures.status(subject, QUOTA, _history(QUOTA), now=NOW, timing=TIMING)
+
+    told = {"Ready": "False", "VersionReady": "False", "Replicated": "False", "DefinitionReady": "True"}
+    assert build.states(status) == {**told, "Stalled": "True"}
+    assert status.replication is None
