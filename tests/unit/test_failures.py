@@ -219,6 +219,22 @@ class TestInvalid:
         assert {each["lastTransitionTime"] for each in patch["conditions"]} == {"2026-05-01T12:00:00Z"}
 
 
+def test_what_was_seen_gone_before_the_error_is_not_claimed() -> None:
+    """A version that the same pass saw missing is neither ready nor replicated, nor is the migration (promise 3)."""
+    kinds = ("Ready", "VersionReady", "Replicated", "DefinitionReady")
+    said: Json = {
+        "conditions": [{"type": kind, "status": "True"} for kind in kinds],
+        "replication": {"summary": "1/1", "progress": 100},
+    }
+    subject = failures.without_version(build.migration(status=said), now=NOW)
+    failure = Failure(QUOTA, _history(QUOTA), stuck=True, after=RETRY)
+    status = failures.status(subject, failure, now=NOW)
+
+    told = {"Ready": "False", "VersionReady": "False", "Replicated": "False", "DefinitionReady": "True"}
+    assert build.states(status) == {**told, "Stalled": "True"}
+    assert status.replication is None
+
+
 class TestShown:
     """What `status.error` says besides code and message."""
 

@@ -232,8 +232,8 @@ class Oracle:
         operation = status.get("operation")
         if operation and operation["id"] != (old.get("operation") or {}).get("id"):
             self._announced(current, operation, after, sight)
-        if current.looked:
-            self._truthful(current, after)
+        if current.looked and (current.clean or current.uid not in self.forged):
+            self._truthful(current, after)  # a pass that met an error keeps what it did not look at, forged or not
 
     def _announced(self, current: Pass, operation: Json, body: Json, sight: Sight | None) -> None:
         if operation["id"] in self.announcements:
@@ -248,7 +248,8 @@ class Oracle:
         status = body["status"]
         if condition(status, "Reconciling") == "True" and condition(status, "Stalled") == "True":
             self.breaks(3, "Reconciling and Stalled are both True")
-        if condition(status, "Stalled") == "True" and condition(status, "Ready") == "True":
+        forged = body["metadata"]["uid"] in self.forged
+        if condition(status, "Stalled") == "True" and condition(status, "Ready") == "True" and not forged:
             self.breaks(3, "Stalled and Ready are both True")
         if status.get("observedGeneration", 0) > body["metadata"]["generation"]:
             self.breaks(3, "observedGeneration is of the future")

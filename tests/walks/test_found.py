@@ -35,3 +35,12 @@ def test_a_build_after_a_refused_update_takes_back_what_was_said(world: World) -
 
     assert world.oracle.created.total() == 2
     assert "Replicated" not in world.said("web")
+
+
+def test_a_version_that_is_gone_is_not_replicated_while_its_image_cannot_be_read(world: World) -> None:
+    """What the pass saw before it met an error stands in the status too."""
+    world.estate.faults.add(Fault("images.get", Answer(409, "ScopeLocked")))
+    world.estate.drop(VERSION)
+    world.pass_all()
+
+    assert "Replicated" not in world.said("web")

@@ -21,7 +21,7 @@ from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, L
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
-from imageferry.migration.facts import Fact, Facts, Found, What
+from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
 from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
 from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
@@ -93,12 +93,11 @@ class Passes:
                 await self._kubernetes.notify(running.body, notice)
 
     async def _carry_out(self, running: "_Running") -> Result:
-        facts = Facts()
         while True:
-            step = decide(running.migration, facts, self._context(running))
+            step = decide(running.migration, running.facts, self._context(running))
             if not isinstance(step, Look):
                 break
-            facts = facts.plus(step.what, await self._look(step.what, running))
+            running.facts = running.facts.plus(step.what, await self._look(step.what, running))
         running.memory.completion = step.completion
         if isinstance(step, Wait):
             return await self._wait(running, step)
@@ -206,6 +205,8 @@ class Passes:
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory
         memory.history = memory.history.plus(error, now)
+        if running.facts.version is MISSING:  # what was seen before the error counts too
+            running.migration = failures.without_version(running.migration, now=now)
         stuck = failures.needs_a_person(error, memory.history, now=now, timing=self.timing)
         memory.stalls += stuck
         after = self._stalled(memory) if stuck else failures.delay(error, memory.history, timing=self.timing)
@@ -261,6 +262,7 @@ class _Running:
         self.migration = migration
         self.stored = migration.status
         self.memory = memory
+        self.facts = Facts()
         self.news: list[transitions.Notice] = []
         self.log = log.bind(migration=migration.key, phase=migration.status.phase)
 

@@ -21,9 +21,11 @@ from imageferry.migration.report import (
     FALSE,
     READY,
     RECONCILING,
+    REPLICATED,
     SOURCE_DELETED,
     STALLED,
     TRUE,
+    VERSION_READY,
     Says,
     Standing,
     Summary,
@@ -33,6 +35,8 @@ from imageferry.migration.timing import Timing
 
 SHOWN_FROM = 3
 """A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
+CLAIMS = frozenset({READY, VERSION_READY, REPLICATED})
+"""Conditions that are not True without a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,19 @@ def _shown(before: ErrorStatus | None, error: MigrationError, *, now: datetime, 
     ahead = kept.retry_time if kept.retry_time and kept.retry_time > now else None
     retry_time = ahead or (now + after).replace(microsecond=0)
     return shown.model_copy(update={"correlation_id": kept.correlation_id, "retry_time": retry_time})
+
+
+def without_version(migration: ImageMigration, *, now: datetime) -> ImageMigration:
+    """Return the migration with a status that claims no version any more: siblings trust what stands there."""
+    message = "the version is not there any more, and what it takes to build it could not be looked at"
+    withdrawn = {"status": FALSE, "reason": "VersionGone", "message": message}
+    since = {"last_transition_time": now.replace(microsecond=0)}
+    conditions = [
+        each.model_copy(update=withdrawn | since) if each.type in CLAIMS and each.status is TRUE else each
+        for each in migration.status.conditions
+    ]
+    status = migration.status.model_copy(update={"conditions": conditions, "replication": None})
+    return migration.model_copy(update={"status": status})
 
 
 def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> Status:
