@@ -42,9 +42,15 @@ def crd(control_plane: ControlPlane) -> Path:
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane) -> str:
-    """Create a namespace that no other test knows, with the service account `operator` in it."""
-    return control_plane.create_namespace()
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """Create a namespace that no other test knows, with the service account `operator` in it.
+
+    Its migrations go with the test: an operator watches all namespaces, and would work for them in the next one.
+    """
+    made = control_plane.create_namespace()
+    yield made
+    words = ("delete", "imagemigrations", "--all", f"--namespace={made}", "--wait=false", "--ignore-not-found")
+    control_plane.kubectl(*words, check=False)  # there may be no CRD
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ KOPF_GIVES_UP = 9
 PER_SECOND = 4.0
 """Requests for all migrations while they are refused: the watch, and a comparison a second."""
 NAMES = [f"m{number}" for number in range(8)]
+PATIENT = 60
+"""Seconds of a Lease that outlasts a restart of the API server: an operator that loses its Lease ends."""
 ONCE = ("galleryImages.createOrUpdate", "galleryImageVersions.createOrUpdate", "images.delete")
 
 
@@ -29,7 +31,9 @@ def proxy(world: World, tmp_path: Path) -> Iterator[ApiProxy]:
     """Put a gateway between the operator and the API server."""
     with ApiProxy(world.plane, tmp_path) as between:
         kubeconfig = between.kubeconfig(world.operator.settings.kubeconfig)
-        world.operator.settings = replace(world.operator.settings, kubeconfig=kubeconfig, compare_seconds=1.0)
+        world.operator.settings = replace(
+            world.operator.settings, kubeconfig=kubeconfig, compare_seconds=1.0, lease_seconds=PATIENT
+        )
         yield between
         world.operator.kill()
 
@@ -108,7 +112,7 @@ def test_an_api_server_that_is_gone_for_a_while_is_waited_for(world: World) -> N
     """Connection refused: tries go on in seconds, and what was applied meanwhile is built."""
     with TcpProxy("127.0.0.1", world.plane.port) as between:
         world.operator = world.make_operator(world.operator.log, server=f"https://127.0.0.1:{between.url_port}")
-        world.operator.settings = replace(world.operator.settings, compare_seconds=1.0)
+        world.operator.settings = replace(world.operator.settings, compare_seconds=1.0, lease_seconds=PATIENT)
         world.operator.start()
         between.refuse()
         world.azure.cloud.put_image("meanwhile", group="legacy")
@@ -125,6 +129,7 @@ def test_a_restart_of_the_api_server_is_nothing_to_the_operator(world: World, *,
     """Migrations are under way: all end well under the same process, each mutation once, no status lost."""
     for name in NAMES:
         world.azure.cloud.put_image(name, group="legacy")
+    world.operator.settings = replace(world.operator.settings, lease_seconds=PATIENT)
     world.operator.start()
     text = "\n---\n".join(manifests.text(manifests.migration(name)) for name in NAMES)
     world.kubectl("apply", "--filename=-", input=text)
@@ -162,7 +167,7 @@ def test_a_token_that_is_replaced_in_its_file_is_taken_up(world: World, tmp_path
     config = json.loads(world.operator.settings.kubeconfig.read_text())
     config["users"][0]["user"] = {"tokenFile": str(token_file)}
     kubeconfig.write_text(json.dumps(config))
-    world.operator.settings = replace(world.operator.settings, kubeconfig=kubeconfig)
+    world.operator.settings = replace(world.operator.settings, kubeconfig=kubeconfig, lease_seconds=PATIENT)
     world.operator.start()
     world.azure.cloud.put_image("early", group="legacy")
     world.apply(manifests.migration("early"))

@@ -236,7 +236,7 @@ def test_a_standby_is_well_and_does_nothing(pair: Pair) -> None:
     pair.start()
     pair.world.azure.cloud.put_image("one", group="legacy")
     pair.world.apply(manifests.migration("one"))
-    pair.world.until_phase("one", "Verifying")
+    pair.world.until_phase("one", "AwaitingVerification")
     pair.world.wait(lambda: _healthy(pair.standby.settings.liveness), what="the standby's liveness")
     assert not pair.standby.leads
     assert pair.standby.entries("listed") == pair.standby.entries("status") == pair.standby.entries("acted") == []
@@ -247,7 +247,7 @@ def test_sigterm_hands_the_work_over(pair: Pair) -> None:
     pair.start()
     pair.world.azure.cloud.put_image("on", group="legacy")
     pair.world.apply(manifests.migration("on"))
-    pair.world.until_phase("on", "Verifying")
+    pair.world.until_phase("on", "AwaitingVerification")
     pair.leader.stop()
     assert pair.leader.entries("lease given up")
     assert pair.leader.exit_code == 0

@@ -16,8 +16,8 @@ from imageferry.engine.ports import UnreachableError
 
 log = structlog.get_logger()
 
-REFRESH_SECONDS = 30.0
-"""A pod's token is replaced minutes before it expires."""
+REFRESH_SECONDS = 5.0
+"""A pod's token is replaced minutes before it expires; one that is revoked must not cost the Lease, which has 10 s."""
 
 
 async def read() -> client.Configuration:
