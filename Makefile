@@ -6,7 +6,7 @@ SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check fix generate lock clean
+.PHONY: help demo test replay check fix generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ demo: $(VENV)/.installed ## all set-up, then one migration after the other from 
 test: $(VENV)/.installed ## all set-up, then every test
 	@$(BIN)/python -m tests.controlplane build
 	@$(BIN)/python -m pytest $(ARGS)
+
+replay: $(VENV)/.installed ## recorded Azure traffic against the simulator: FILE=arm-traces.jsonl
+	@test -n "$(FILE)" || { echo "FILE is not set: make replay FILE=path/to/arm-traces.jsonl"; exit 2; }
+	@$(BIN)/python -m tests.simulator.replay $(FILE)
 
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .

@@ -58,12 +58,13 @@ def test_a_seed_fills_the_cloud(seed_file: Path) -> None:
 
 
 async def test_other_compute_resources_are_listed(azure: SimulatorServer, arm: Arm) -> None:
-    """Scale sets and machines that a seed puts in can be read, and only read."""
+    """Scale sets and machines that a seed puts in can be read, changed and deleted, but not POSTed."""
     fleet = f"{GROUP}/legacy/{COMPUTE}/virtualMachineScaleSets/fleet"
     azure.cloud.put(fleet, {"location": "westeurope", "properties": {"virtualMachineProfile": {}}})
     listed = await arm("GET", f"/subscriptions/{SUBSCRIPTION}/{COMPUTE}/virtualMachineScaleSets")
     assert [item["id"] for item in listed.body["value"]] == [fleet]
-    assert (await arm("PUT", fleet, {})).status == 405
+    assert (await arm("POST", fleet, {})).status == 405
+    assert (await arm("DELETE", fleet)).status == 202
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,17 @@ _ARCHITECTURE_SINCE = "2021-07-01"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,79}(?<![-.])", re.ASCII)
 _PART = re.compile(r"[\w.-]+(?<!\.)", re.ASCII)
 _LENGTHS = {"publisher": 128, "offer": 64, "sku": 64}
-_ORDER = ("hyperVGeneration", "architecture", "osType", "osState", "identifier")
-_FIXED = (*_ORDER, "purchasePlan", "eula", "privacyStatementUri")
+_ORDER = ("hyperVGeneration", "architecture", "features", "osType", "osState", "identifier")
+_FIXED = (
+    "hyperVGeneration",
+    "architecture",
+    "osType",
+    "osState",
+    "identifier",
+    "purchasePlan",
+    "eula",
+    "privacyStatementUri",
+)
 _CASES = {
     value.casefold(): value
     for value in (

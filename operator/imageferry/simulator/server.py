@@ -56,7 +56,7 @@ class SimulatorServer:
         self._directory = directory or Path(self._temporary.name if self._temporary else ".")
         self.clock, self.faults, self.ledger, self.tokens = SimClock(speed=speed), Faults(), Ledger(), Tokens()
         self.cloud = Cloud(self.clock.now)
-        self.tenant = wanted.tenant or TENANT
+        self.tenant = self.cloud.tenant = wanted.tenant or TENANT
         self._services = Services(
             clock=self.clock,
             cloud=self.cloud,

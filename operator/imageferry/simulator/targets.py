@@ -39,6 +39,24 @@ def normalised(profile: Json, location: str) -> list[Json]:
     return regions
 
 
+def extended(profile: Json) -> list[Json]:
+    """Give the edge zones as Azure writes them."""
+    found = []
+    for sent in profile["targetExtendedLocations"]:
+        zone = in_order(section(sent, "extendedLocation"), "type", "name")
+        filled = {
+            **sent,
+            "extendedLocation": zone,
+            "name": display_name(str(sent.get("name", ""))) or sent.get("name"),
+            "extendedLocationReplicaCount": sent.get("extendedLocationReplicaCount") or profile["replicaCount"],
+            "storageAccountType": sent.get("storageAccountType") or "StandardSSD_LRS",
+            **({"encryption": _encryption(dict(sent))} if sent.get("encryption") else {}),
+        }
+        order = ("extendedLocation", "name", "extendedLocationReplicaCount", "storageAccountType", "encryption")
+        found.append(in_order(filled, *order))
+    return found
+
+
 def check_change(present: list[Json], wanted: list[Json], *, removable: bool) -> None:
     """Refuse what cannot change in regions that exist, and removal where deletion is not allowed."""
     after = {short_name(region["name"]): region for region in wanted}
