@@ -223,11 +223,18 @@ class Cloud:
         return self.put(image_id, body)
 
     def put_gallery(
-        self, name: str, *, group: str, subscription: str = SUBSCRIPTION, location: str = "westeurope"
+        self,
+        name: str,
+        *,
+        group: str,
+        subscription: str = SUBSCRIPTION,
+        location: str = "westeurope",
+        soft_delete: bool = False,
     ) -> str:
-        """Let a gallery exist; gives its id."""
+        """Let a gallery exist; with `soft_delete` its deleted versions can be restored. Gives its id."""
         gallery_id = ArmPath(subscription, group, ("galleries",), (name,)).id
-        return self.put(gallery_id, {"location": location, "properties": {}})
+        policy: Json = {"softDeletePolicy": {"isSoftDeleteEnabled": True}} if soft_delete else {}
+        return self.put(gallery_id, {"location": location, "properties": policy})
 
     def put_definition(  # noqa: PLR0913 -- the parts of a definition that tests vary
         self,

@@ -44,7 +44,9 @@ def create(world: World, path: ArmPath, body: Json) -> Json:
     sent = section(body, "properties")
     machine = section(sent, "sourceVirtualMachine").get("id")
     profile = section(sent, "storageProfile")
-    if machine:
+    if not machine:
+        _check_references(world, profile)
+    else:
         profile = _captured(world, str(machine), body["location"]) | {
             name: profile[name] for name in ("zoneResilient",) if name in profile
         }
@@ -91,6 +93,16 @@ def _profile(world: World, sent: Json) -> Json:
     data_disks = [_disk(world, each, 10) for each in sent.get("dataDisks", [])]
     rest = {"zoneResilient": sent["zoneResilient"]} if "zoneResilient" in sent else {}
     return {"osDisk": _disk(world, disk, _DEFAULT_SIZES[disk["osType"]]), "dataDisks": data_disks, **rest}
+
+
+def _check_references(world: World, profile: Json) -> None:
+    """Refuse disks and snapshots that do not exist."""
+    for disk in (section(profile, "osDisk"), *profile.get("dataDisks", [])):
+        for reference in ("managedDisk", "snapshot"):
+            taken = section(disk, reference).get("id")
+            if taken is not None and lookup(world, taken) is None:
+                message = "The entity was not found in this Azure location."
+                raise ArmError(404, "NotFound", message, target=str(taken))
 
 
 def _disk(world: World, sent: Json, size: int) -> Json:

@@ -106,5 +106,7 @@ def render(world: World, resource: Resource, path: ArmPath, *, expand: str = "")
         properties["instanceView"] = machines.instance_view(world, resource)
     if "instanceview" in expand and path.kind == runcommands.KIND:
         properties["instanceView"] = runcommands.instance_view(world, resource)
+    if world.rules.unknown_fields:
+        properties["platformAttributes"] = [{"name": "simulator.unknown", "value": "1"}]
     shown["properties"] = {**properties, "provisioningState": resource.state(world.now)}
     return shown | {key: body[key] for key in SHOWN[5:] if key in body}

@@ -65,7 +65,7 @@ class Rules:
     """Seconds after a create during which a GET may still answer 404."""
     removed_lock_honoured: float = 0.0
     """Seconds for which a lock that was removed still counts."""
+    unknown_fields: bool = False
+    """Whether answers have fields that no client knows, as newer ones of Azure do."""
     role_propagation: float = 0.0
     """Seconds until a role that is assigned while the simulator runs takes effect."""
-    zones: bool = True
-    """Whether Standard_ZRS is refused in regions without availability zones."""

@@ -7,7 +7,7 @@ compares it with what it sent sees a difference unless it normalises.
 from collections.abc import Mapping
 from typing import Any
 
-from imageferry.simulator.regions import display_name, short_name
+from imageferry.simulator.regions import WITHOUT_ZONES, display_name, short_name
 from imageferry.simulator.wire import ArmError, Json, invalid
 from imageferry.simulator.world import check_one_of, check_unchanged, in_order, section
 
@@ -85,6 +85,9 @@ def _region(sent: Mapping[str, Any], profile: Json) -> Json:
     check_replica_count(count, f"{TARGET}.targetRegions.regionalReplicaCount")
     storage = sent.get("storageAccountType") or profile["storageAccountType"]
     check_one_of(storage, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
+    if storage == "Standard_ZRS" and short_name(shown) in WITHOUT_ZONES:
+        message = f"The storage account type 'Standard_ZRS' is not supported in the region '{shown}'."
+        raise ArmError(400, "BadRequest", message, target=f"{TARGET}.targetRegions.storageAccountType")
     rest = {key: value for key, value in sent.items() if key in ("excludeFromLatest", "additionalReplicaSets")}
     encryption = {"encryption": _encryption(dict(sent))} if sent.get("encryption") else {}
     return {"name": shown, "regionalReplicaCount": count, "storageAccountType": storage, **encryption, **rest}
