@@ -24,6 +24,7 @@ from imageferry.simulator.faults import Faults
 from imageferry.simulator.gateway import Gateway, Services
 from imageferry.simulator.hooks import Hook
 from imageferry.simulator.ledger import Ledger
+from imageferry.simulator.metadata import Metadata
 from imageferry.simulator.seed import Seed
 from imageferry.simulator.tokens import Tokens
 
@@ -147,6 +148,7 @@ class SimulatorServer:
 def _application(services: Services, ca: bytes) -> web.Application:
     application, entra = web.Application(), Entra(services)
     application.add_routes(Control(services, ca).routes())
+    application.add_routes(Metadata(services).routes())
     application.router.add_post("/{tenant}/oauth2/v2.0/token", entra.token)
     application.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", entra.metadata)
     application.router.add_get("/common/discovery/instance", entra.discovery)

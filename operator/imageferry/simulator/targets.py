@@ -9,7 +9,7 @@ from typing import Any
 
 from imageferry.simulator.regions import WITHOUT_ZONES, display_name, short_name
 from imageferry.simulator.wire import ArmError, Json, invalid
-from imageferry.simulator.world import check_one_of, check_unchanged, in_order, section
+from imageferry.simulator.world import check_unchanged, in_order, section, spelled
 
 TARGET = "galleryImageVersion.properties.publishingProfile"
 STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "Premium_LRS", "PremiumV2_LRS")
@@ -83,8 +83,8 @@ def _region(sent: Mapping[str, Any], profile: Json) -> Json:
         raise invalid(f"{TARGET}.targetRegions", message)
     count = sent.get("regionalReplicaCount") or profile["replicaCount"]
     check_replica_count(count, f"{TARGET}.targetRegions.regionalReplicaCount")
-    storage = sent.get("storageAccountType") or profile["storageAccountType"]
-    check_one_of(storage, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
+    wanted = sent.get("storageAccountType") or profile["storageAccountType"]
+    storage = spelled(wanted, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
     if storage == "Standard_ZRS" and short_name(shown) in WITHOUT_ZONES:
         message = f"The storage account type 'Standard_ZRS' is not supported in the region '{shown}'."
         raise ArmError(400, "BadRequest", message, target=f"{TARGET}.targetRegions.storageAccountType")

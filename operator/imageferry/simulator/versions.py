@@ -17,13 +17,13 @@ from imageferry.simulator.world import (
     World,
     check_future,
     check_location,
-    check_one_of,
     check_same_location,
     check_unchanged,
     lookup,
     outer,
     outer_changed,
     section,
+    spelled,
 )
 
 KIND = "galleries/images/versions"
@@ -143,9 +143,10 @@ def _profile(sent: Json, location: str) -> Json:
     """Give the publishing profile with every default filled in."""
     count, storage = sent.get("replicaCount") or 1, sent.get("storageAccountType") or "Standard_LRS"
     check_replica_count(count, f"{TARGET}.replicaCount")
-    check_one_of(storage, STORAGE_TYPES, f"{TARGET}.storageAccountType")
-    if "replicationMode" in sent:
-        check_one_of(sent["replicationMode"], ("Full", "Shallow"), f"{TARGET}.replicationMode")
+    storage = spelled(storage, STORAGE_TYPES, f"{TARGET}.storageAccountType")
+    if sent.get("replicationMode") is not None:
+        mode = spelled(sent["replicationMode"], ("Full", "Shallow"), f"{TARGET}.replicationMode")
+        sent = {**sent, "replicationMode": mode}
     defaults = {**sent, "replicaCount": count, "storageAccountType": storage}
     regions = normalised(defaults, location)
     if sent.get("replicationMode") == "Shallow" and (len(regions) > 1 or regions[0]["regionalReplicaCount"] > 1):

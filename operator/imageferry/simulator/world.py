@@ -82,6 +82,14 @@ def check_one_of(value: object, allowed: Iterable[str], target: str) -> None:
         raise invalid(target, f"The value '{value}' of parameter {target} is invalid. Allowed: {', '.join(choices)}.")
 
 
+def spelled(value: object, allowed: Iterable[str], target: str) -> str:
+    """Give a value of an enum as Azure spells it: it takes any casing; 400 for a value outside."""
+    choices = {each.casefold(): each for each in allowed}
+    found = choices.get(value.casefold()) if isinstance(value, str) else None
+    check_one_of(value if found is None else found, choices.values(), target)
+    return str(found)
+
+
 def check_unchanged(present: object, wanted: object, target: str) -> None:
     """Refuse to change an immutable property; strings are compared without case."""
     if _folded(present) != _folded(wanted):
