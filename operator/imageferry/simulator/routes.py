@@ -124,11 +124,14 @@ Route = ArmPath | OperationPath | ServicePath
 
 def route(path: str) -> Route | None:
     """Read a path in any casing; None when it names nothing that is served."""
+    resource = parse(path)
+    if isinstance(resource, OperationPath) or (resource is not None and (resource.group or resource.types)):
+        return resource
     for service in _SERVICES:
         if found := service.pattern.fullmatch(path.rstrip("/")):
             parts = found.groupdict()
             return ServicePath(service, path.rstrip("/"), parts.get("scope") or "", parts.get("name") or "")
-    return parse(path)
+    return None
 
 
 def operation_name(method: str, path: Route) -> str | None:

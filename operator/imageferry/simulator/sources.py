@@ -49,6 +49,7 @@ def check_image(world: World, source: Resource, definition: Resource, *, shallow
                 f"gallery image '{definition.path.id}' ['{defined[name]}']."
             )
             raise ArmError(400, "BadRequest", message)
+    _check_plan(world, source, definition)
     disks = [disk, *source.properties["storageProfile"].get("dataDisks", [])]
     if not shallow and any(each.get("diskSizeGB", 0) > _LARGEST_DISK_GB for each in disks):
         message = f"The gallery source resource size exceeds the max size supported: {_LARGEST_DISK_GB} GB."
@@ -60,6 +61,19 @@ def check_image(world: World, source: Resource, definition: Resource, *, shallow
             raise conflict(
                 f"Too many requests on source '{source.path.id}': it is being used to build '{version.path.id}'."
             )
+
+
+def _check_plan(world: World, source: Resource, definition: Resource) -> None:
+    """Refuse an image of a machine from the Marketplace unless the definition repeats its plan."""
+    machine = lookup(world, section(source.properties, "sourceVirtualMachine").get("id"))
+    plan = section(machine.body, "plan") if machine is not None else {}
+    wanted = section(definition.properties, "purchasePlan")
+    if plan and any(plan.get(name) != wanted.get(name) for name in ("name", "publisher", "product")):
+        message = (
+            f"The source image '{source.path.id}' has a different purchase plan [{plan}] than the parent gallery image "
+            f"'{definition.path.id}' [{wanted}]."
+        )
+        raise ArmError(400, "BadRequest", message)
 
 
 def verdict(world: World, version: Resource) -> Failure | None:

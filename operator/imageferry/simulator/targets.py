@@ -33,10 +33,31 @@ def normalised(profile: Json, location: str) -> list[Json]:
     for name in names:
         if names.count(name) > 1:
             raise invalid(f"{TARGET}.targetRegions", f"The target regions contain the duplicate region '{name}'.")
+    _check_encryption(regions, shallow=profile.get("replicationMode") == "Shallow")
     if short_name(location) not in names:
         message = f"The target regions must contain the location '{location}' of the image version."
         raise invalid(f"{TARGET}.targetRegions", message)
     return regions
+
+
+def _check_encryption(regions: list[Json], *, shallow: bool) -> None:
+    """Refuse customer keys that are not given everywhere alike (fact sheet, section 5.4)."""
+    disks = [_encrypted_disks(region) for region in regions]
+    target = f"{TARGET}.targetRegions.encryption"
+    if any(each != disks[0] for each in disks):
+        message = "A disk encryption set that is given for a disk in one region is required in all regions."
+        raise invalid(target, message)
+    if shallow and disks[0]:
+        raise invalid(target, "Shallow replication does not support customer managed keys.")
+
+
+def _encrypted_disks(region: Json) -> list[object]:
+    encryption = section(region, "encryption")
+    luns = [disk.get("lun") for disk in encryption.get("dataDiskImages", []) if disk.get("diskEncryptionSetId")]
+    if len(set(luns)) != len(luns) or not all(isinstance(lun, int) for lun in luns):
+        raise invalid(f"{TARGET}.targetRegions.encryption", "The data disk images need a LUN each, and no LUN twice.")
+    system = ["os"] if section(encryption, "osDiskImage").get("diskEncryptionSetId") else []
+    return [*system, *sorted(luns)]
 
 
 def extended(profile: Json) -> list[Json]:
