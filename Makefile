@@ -26,9 +26,9 @@ test: $(VENV)/.installed ## all set-up, then every test, in JOBS processes (3) w
 	@$(BIN)/python -m tests.controlplane build
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours)
+soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours; SEED=n repeats the walks of a run)
 	@$(BIN)/python -m tests.controlplane build
-	@SOAK=1 $(BIN)/python -m pytest $(or $(ARGS),tests/chaos)
+	@SOAK=1 $(BIN)/python -m pytest $(or $(ARGS),tests/walks tests/chaos)
 
 bench: $(VENV)/.installed ## measure fail-over, a standby and many migrations at once (about ten minutes)
 	@$(BIN)/python -m tests.controlplane build

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import CustomHookPolicy, HeadersPolicy, RequestIdPolicy, UserAgentPolicy
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
@@ -75,34 +75,51 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 class Azure:
     """Reads and writes in any subscription that the identity may use, inside the `async with` block.
 
-    A mutation is sent only if `may_write` says yes at the very moment that its bytes are written.
+    A mutation is sent only if `may_write` says yes at the very moment that its bytes are written. Where a `transport`
+    is given no session is opened, and its owner closes it and fences it.
     """
 
-    def __init__(self, config: CloudConfig, spending: Spending | None = None, *, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        config: CloudConfig,
+        spending: Spending | None = None,
+        *,
+        may_write: Callable[[], bool],
+        transport: AsyncHttpTransport[Any, Any] | None = None,
+    ) -> None:
         self._spending: Spending = spending or Unlimited()
         self._config = config
         self._may_write = may_write
+        self._given = transport
+        self._sessions: list[aiohttp.ClientSession] = []
         self._clients: dict[str, ComputeManagementClient] = {}
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
-        context = ssl.create_default_context(cafile=self._config.ca_bundle)
-        connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
-        self._session = aiohttp.ClientSession(
-            connector=connector, trust_env=True, middlewares=(_send_once,), request_class=fenced(self._may_write)
-        )
-        self._login_session = aiohttp.ClientSession(connector=connector, connector_owner=False, trust_env=True)
-        self._transport = AioHttpTransport(session=self._session, session_owner=False)
-        self._login_transport = AioHttpTransport(session=self._login_session, session_owner=False)
+        if self._given:
+            self._transport = self._login_transport = self._given
+        else:
+            self._connect()
         self._log_in()
         return self
+
+    def _connect(self) -> None:
+        context = ssl.create_default_context(cafile=self._config.ca_bundle)
+        connector = aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS)
+        fenced_session = aiohttp.ClientSession(
+            connector=connector, trust_env=True, middlewares=(_send_once,), request_class=fenced(self._may_write)
+        )
+        login_session = aiohttp.ClientSession(connector=connector, connector_owner=False, trust_env=True)
+        self._sessions = [login_session, fenced_session]
+        self._transport = AioHttpTransport(session=fenced_session, session_owner=False)
+        self._login_transport = AioHttpTransport(session=login_session, session_owner=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the session; clients and credential own nothing else."""
-        await self._login_session.close()
-        await self._session.close()
+        for session in self._sessions:
+            await session.close()
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
         """Look at a managed image."""

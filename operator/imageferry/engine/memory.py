@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from imageferry.api.status import Operation
+from imageferry.api.status import ActionName, Operation
 from imageferry.migration.facts import Completion
 from imageferry.migration.failures import History
 from imageferry.migration.transitions import Notice
@@ -24,8 +24,8 @@ class Memory:
     """The open announcement, and when this process first saw it."""
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
-    refused: bool = False
-    """Whether the last mutation was refused: then it is announced again without touching what the status tells."""
+    refused: ActionName | None = None
+    """The mutation that was refused in the last pass: it is announced again without touching what the status tells."""
     told: set[Notice] = field(default_factory=set)
     """Events since the last progress; none is repeated."""
     reported_at: datetime | None = None

@@ -144,7 +144,7 @@ class Passes:
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory
-        memory.history = History()
+        memory.history, memory.refused = History(), None
         memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
         await self._write(running, step.status)
         return Result(running.body, self._spread(self._pause(step.after, memory)))
@@ -180,14 +180,14 @@ class Passes:
             )
             if isinstance(error, GiveUpError):
                 error.name(requests.FIELDS[step.action.name])
-            running.memory.refused = error.definite
+            running.memory.refused = step.action.name if error.definite else None
             if error.definite:
                 self._deletions.pop(uid, None)
                 running.retract()
             raise
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
-        running.memory.refused = False
+        running.memory.refused = None
         return Result(running.body, self.timing.soon / 3)
 
     async def _announce(self, running: "_Running", step: Act) -> None:
@@ -198,7 +198,8 @@ class Passes:
             requested_at=self._clock(),
             attempt=step.attempt,
         )
-        told = running.stored if running.memory.refused else step.status
+        again = running.memory.refused is step.action.name
+        told = running.stored if again else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         self._require_lease()
 

@@ -41,7 +41,7 @@ def built_from_another(case: Case, version: GalleryVersion) -> Wait:
         f"from {case.migration.spec.source.managed_image_id}; name another version in a new ImageMigration, or delete "
         "that one"
     )
-    return stalled(case, "VersionConflict", message, says=version_says(case, version))
+    return stalled(case, "VersionConflict", message, says=version_says(case, version), replication=None)
 
 
 def _failed(case: Case, version: GalleryVersion) -> Wait:

@@ -16,7 +16,7 @@ from imageferry.migration.report import (
 )
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, version_fields, version_says
-from imageferry.migration.unbuilt import source_status
+from imageferry.migration.unbuilt import not_built, source_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,14 @@ def _as_told(ending: Ending) -> Case:
 
 
 def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Completion:
-    """Return what this process remembers of this very version, or that it sees it complete for the first time."""
-    before = case.context.completion
-    if before and (before.version_id, before.published_date) == (version.id.casefold(), version.published_date):
+    """Return what this process remembers of this version of this image, or that it sees it complete for the first time.
+
+    An image that was replaced counts as seen for the first time: so the status says the same after a restart.
+    """
+    before, now = case.context.completion, (version.id.casefold(), version.published_date, fingerprint)
+    if before and (before.version_id, before.published_date, before.fingerprint) == now:
         return before
-    return Completion(version.id.casefold(), version.published_date, fingerprint, case.now)
+    return Completion(*now, case.now)
 
 
 def _await_verification(ending: Ending) -> Wait:
@@ -130,8 +133,13 @@ def _delete(ending: Ending) -> Act:
 
 
 def await_deletion(case: Case) -> Wait:
-    """Wait until the image's announced deletion shows."""
-    status = compose(case.migration, _DELETING, now=case.now, says={SOURCE_DELETED: _DELETION_OPEN})
+    """Wait until the image's announced deletion shows; of the version say what it shows meanwhile."""
+    says, fields = not_built("Gone"), dict[str, Any](replication=None)
+    if isinstance(case.facts.version, Found):
+        says = version_says(case, case.facts.version.value)
+        fields = version_fields(case, case.facts.version.value)
+    says |= {SOURCE_DELETED: _DELETION_OPEN}
+    status = compose(case.migration, _DELETING, now=case.now, says=says, **fields)
     return Wait(status, case.timing.soon, case.context.completion)
 
 

@@ -25,7 +25,7 @@ from imageferry.migration.tracking import (
     version_fields,
     version_says,
 )
-from imageferry.migration.unbuilt import definition_finding, source_status
+from imageferry.migration.unbuilt import definition_finding, not_built, source_status
 
 LONGEST = 1024
 ONCE_VERIFIED = "once every region is Completed, somebody has verified the version, and every guard holds"
@@ -48,6 +48,9 @@ def decide(case: Case) -> Step:
     if version := _version(case):
         fields |= version_fields(case, version)
         says |= version_says(case, version)
+    else:  # whatever was said before
+        fields["replication"] = None
+        says |= not_built("Planned")
     return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), case.timing.awaiting)
 
 

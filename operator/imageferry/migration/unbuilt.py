@@ -115,7 +115,7 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
         return _create_gallery(case, image)
     gallery = case.facts.gallery.value
     if holder := claims.holder(Claim.DEFINITION, case.migration, case.context.peers):
-        return waiting(case, Claim.DEFINITION, holder, says=_not_built("WaitingForDefinition"), **_seen(case, image))
+        return waiting(case, Claim.DEFINITION, holder, says=not_built("WaitingForDefinition"), **_seen(case, image))
     finding = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
     if finding:
         return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
@@ -142,7 +142,7 @@ def _create_gallery(case: Case, image: ManagedImage) -> Step:
         told = "the gallery was requested; Azure does not show it yet"
         return _disbelieve(case, Phase.DEFINING, "CreatingGallery", told)
     if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
-        return waiting(case, Claim.GALLERY, holder, says=_not_built("WaitingForGallery"), **_seen(case, image))
+        return waiting(case, Claim.GALLERY, holder, says=not_built("WaitingForGallery"), **_seen(case, image))
     summary = Summary(Phase.DEFINING, "CreatingGallery", "the gallery is requested")
     status = _status(case, summary, says={PREFLIGHT: _passed(case, image)}, **_seen(case, image))
     action = requests.create_gallery(case.migration, gallery.create, cluster=case.context.cluster)
@@ -150,12 +150,13 @@ def _create_gallery(case: Case, image: ManagedImage) -> Step:
 
 
 def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
-    """Return the fields of the status that come from the image; an announcement is over once the next step comes."""
+    """Return the fields that come from the image, and none of a version; an announcement is over at the next step."""
     found = preflight.examine(case.migration, image, now=case.now)
     return {
         "source": source_status(image),
         "findings": [finding.status for finding in found] or None,
         "operation": None,
+        "replication": None,
     }
 
 
@@ -193,10 +194,10 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
             f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
             "find out in Azure what removes it, then delete and apply this ImageMigration anew"
         )
-        return stalled(case, "BuildBudgetExhausted", message, says=says | _not_built("BuildBudgetExhausted"), **common)
+        return stalled(case, "BuildBudgetExhausted", message, says=says | not_built("BuildBudgetExhausted"), **common)
     for claim in (Claim.VERSION, Claim.SOURCE):
         if holder := claims.holder(claim, case.migration, case.context.peers):
-            says |= _not_built(f"WaitingFor{claim.title()}")
+            says |= not_built(f"WaitingFor{claim.title()}")
             return waiting(case, claim, holder, says=says, **common)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
     spec = case.migration.spec.version
@@ -208,7 +209,6 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         verified=voided.condition,
         verification=voided.verification,
         proof=None,
-        replication=None,
         deletion=None,
         version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None, applied=applied),
         **common,
@@ -219,20 +219,21 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
 
 def _status(case: Case, summary: Summary, *, says: Mapping[str, Says] | None = None, **fields: Any) -> Status:  # noqa: ANN401 - as `compose`
     """Compose a status that claims no version, whatever was said before: siblings trust what stands there."""
-    return compose(case.migration, summary, now=case.now, says=_not_built(summary.reason) | dict(says or {}), **fields)
+    told = not_built(summary.reason) | dict(says or {})
+    return compose(case.migration, summary, now=case.now, says=told, **{"replication": None, **fields})
 
 
 def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
-    says = {PREFLIGHT: Says(FALSE, reason, message), **_not_built(reason)}
-    return stalled(case, reason, message, says=says, **fields)
+    says = {PREFLIGHT: Says(FALSE, reason, message), **not_built(reason)}
+    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
 
 
 def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
-    says = {DEFINITION_READY: Says(FALSE, reason, message), **_not_built(reason)}
-    return stalled(case, reason, message, says=says, **fields)
+    says = {DEFINITION_READY: Says(FALSE, reason, message), **not_built(reason)}
+    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
 
 
-def _not_built(reason: str) -> dict[str, Says]:
+def not_built(reason: str) -> dict[str, Says]:
     """Return what is said while there is no version, whatever was said before."""
     return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
 

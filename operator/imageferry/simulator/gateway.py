@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +54,28 @@ class Services:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32, "simulator-hook"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as it came; `target` is path and query to the letter, `headers` are read in any case."""
+
+    method: str
+    path: str
+    target: str
+    host: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An answer as it leaves."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+
 @dataclass(slots=True)
 class _Visit:
     """One ARM request on its way through."""
@@ -87,19 +109,38 @@ class Gateway:
         self._services = services
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one ARM request."""
-        visit = await self._receive(request)
+        """Serve one ARM request that came over HTTP."""
+        sent = await self.serve(
+            Received(
+                method=request.method,
+                path=request.path,
+                target=request.raw_path,
+                host=request.host,
+                query=request.query,
+                headers=request.headers,
+                content=await request.read(),
+            )
+        )
+        return (
+            _reset(request)
+            if sent is None
+            else web.Response(status=sent.status, body=sent.content or None, headers=sent.headers)
+        )
+
+    async def serve(self, request: Received) -> Sent | None:
+        """Serve one ARM request; None when the connection is to be cut instead of an answer."""
+        visit = self._receive(request)
         if await self._hooks(visit, "before") or visit.resets("before"):
             self._record(visit, 0, _without_effect(visit), answered=False)
-            return _reset(request)
+            return None
         answered, effect = self._carry_out(visit, request)
         cut = visit.resets("after")
         self._record(visit, answered.status, effect, answered=not cut)
         cut = await self._hooks(visit, "after", status=answered.status, effect=effect) or cut
         await asyncio.sleep(sum(each.seconds for each in visit.does if isinstance(each, Slow)))
-        return _reset(request) if cut else self._respond(visit, answered)
+        return None if cut else self._respond(visit, answered)
 
-    async def _receive(self, request: web.Request) -> _Visit:
+    def _receive(self, request: Received) -> _Visit:
         """Identify the caller, make the gateway's checks and draw the faults."""
         path, headers = route(request.path), request.headers
         operation = operation_name(request.method, path) if path else None
@@ -118,7 +159,7 @@ class Gateway:
         try:
             _check_bearer(bearer, self._services.tenant, request.host)
             _check_served(visit)
-            visit.body = await _json_body(request)
+            visit.body = _json_body(request)
             self._pass_gateway(visit)
         except ArmError as refusal:
             visit.refusal = refusal
@@ -139,7 +180,7 @@ class Gateway:
             region = services.cloud.region(visit.path, visit.body)
             visit.left |= services.limits.provide(operation, visit.path.subscription, region, services.cloud.rules)
 
-    def _carry_out(self, visit: _Visit, request: web.Request) -> tuple[Answered | HtmlPage, Effect]:
+    def _carry_out(self, visit: _Visit, request: Received) -> tuple[Answered | HtmlPage, Effect]:
         if (page := visit.fault(HtmlPage)) is not None and isinstance(page, HtmlPage):
             return page, Effect.REFUSED
         try:
@@ -149,7 +190,7 @@ class Gateway:
             return refusal.answer(), Effect.READ if missed else Effect.REFUSED
         return outcome.answered, outcome.effect
 
-    def _effect(self, visit: _Visit, request: web.Request) -> Outcome:
+    def _effect(self, visit: _Visit, request: Received) -> Outcome:
         if visit.refusal is not None:
             raise visit.refusal
         self._reach_provider(visit)
@@ -162,7 +203,7 @@ class Gateway:
         arm_request = ArmRequest(
             method=visit.method,
             path=visit.path,
-            target=request.raw_path,
+            target=request.target,
             query=dict(request.query),
             api_version=visit.api_version,
             body=visit.body,
@@ -209,18 +250,18 @@ class Gateway:
         )
         return await asyncio.get_running_loop().run_in_executor(self._services.pool, hook_calls.run, hooks, call)
 
-    def _respond(self, visit: _Visit, answered: Answered | HtmlPage) -> web.Response:
+    def _respond(self, visit: _Visit, answered: Answered | HtmlPage) -> Sent:
         ids = {"x-ms-request-id": str(uuid4()), "x-ms-correlation-request-id": visit.correlation_id}
         if isinstance(answered, HtmlPage):
-            return web.Response(status=answered.status, text=_HTML, content_type="text/html", headers=ids)
+            return Sent(answered.status, {**ids, "Content-Type": "text/html; charset=utf-8"}, _HTML.encode())
         headers = {**ids, "Cache-Control": "no-cache", **answered.headers}
         if answered.status != 429:
             hidden = "x-ms-ratelimit-remaining-resource" if answered.gateway else None
             headers |= {name: value for name, value in visit.left.items() if name != hidden}
         if answered.body is None:
-            return web.Response(status=answered.status, headers=headers)
+            return Sent(answered.status, headers)
         headers["Content-Type"] = "application/json; charset=utf-8"
-        return web.Response(status=answered.status, body=answered.text().encode(), headers=headers)
+        return Sent(answered.status, headers, answered.text().encode())
 
 
 def _limited(path: Route, operation: str) -> str:
@@ -265,14 +306,13 @@ def _check_served(visit: _Visit) -> None:
         raise ArmError(405, "HttpMethodNotSupported", message, gateway=True)
 
 
-async def _json_body(request: web.Request) -> Json | None:
+def _json_body(request: Received) -> Json | None:
     if request.method not in ("PUT", "PATCH", "POST"):
         return None
-    content = await request.read()
-    if not content and request.method == "POST":
+    if not request.content and request.method == "POST":
         return None
     try:
-        body = json.loads(content)
+        body = json.loads(request.content)
     except ValueError:
         body = None
     if not isinstance(body, dict):

@@ -108,6 +108,8 @@ class Store:
     def add(self, resource: Resource) -> None:
         """Put a resource in the place of any other of its id."""
         key = resource.path.key
+        if (before := self._resources.get(key)) and (source := source_key(before)):
+            self._built_from[source].discard(key)
         self._resources[key] = resource
         self._kinds.setdefault(resource.path.kind, {})[key] = resource
         self._soft_deleted.pop(key, None)
