@@ -7,7 +7,7 @@ SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test soak bench check fix generate lock clean
+.PHONY: help demo test soak bench replay az check fix generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,13 @@ bench: $(VENV)/.installed ## measure fail-over, a standby and many migrations at
 	@$(BIN)/python -m bench.failover
 	@$(BIN)/python -m bench.bulk --migrations 200 --speed 60
 
+replay: $(VENV)/.installed ## recorded Azure traffic against the simulator: FILE=arm-traces.jsonl
+	@test -n "$(FILE)" || { echo "FILE is not set: make replay FILE=path/to/arm-traces.jsonl"; exit 2; }
+	@$(BIN)/python -m tests.simulator.replay $(FILE)
+
+az: $(VENV)/.installed requirements-az.lock ## the az CLI, unchanged, against the simulator (the first run installs it into a cache folder)
+	@$(BIN)/python -m pytest -m az tests/simulator/test_az.py $(ARGS)
+
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,6 +61,7 @@ generate: $(VENV)/.installed ## write the generated files
 lock: $(VENV)/.installed ## resolve the locked packages anew, with hashes and without addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.lock
+	grep -oE '^azure-cli==[0-9.]+' requirements-az.lock | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links - -o requirements-az.lock
 
 clean: ## remove what was made in the checkout
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -59,6 +59,42 @@ async def test_the_state(azure: SimulatorServer, control: Arm) -> None:
     assert (await call(control, "GET", f"state{copy}")).status == 404
 
 
+async def test_roles_locks_and_policies(azure: SimulatorServer, arm: Arm, control: Arm) -> None:
+    """They are put in force and ended from another process."""
+    azure.cloud.put_image("web", group="legacy")
+    lock = {"name": "keep", "scope": IMAGE}
+    assert (await call(control, "POST", "locks", lock)).status == 204
+    assert (await arm("DELETE", IMAGE)).code == "ScopeLocked"
+    lock_id = f"{IMAGE}/providers/Microsoft.Authorization/locks/keep"
+    assert (await call(control, "DELETE", f"locks{lock_id}")).status == 204
+    assert (await call(control, "DELETE", f"locks{lock_id}")).status == 404
+    await call(control, "POST", "policies", {"name": "tags", "requiredTags": ["owner"]})
+    assert (await arm("PATCH", IMAGE, {"tags": {}})).code == "RequestDisallowedByPolicy"
+    await call(control, "DELETE", "policies/tags")
+    role = {"identity": "operator", "role": {"Actions": ["Microsoft.Compute/images/read"]}}
+    await call(control, "POST", "roleAssignments", role)
+    assert (await arm("GET", IMAGE)).status == 200
+    assert (await arm("DELETE", IMAGE)).code == "AuthorizationFailed"
+    await call(control, "DELETE", "roleAssignments/operator")
+    assert (await arm("GET", IMAGE)).code == "AuthorizationFailed"
+    await call(control, "POST", "roleAssignments", {"identity": "*", "scope": "/", "role": {"Actions": ["*"]}})
+    assert (await call(control, "POST", "unregister", {"namespace": "Microsoft.Compute"})).status == 204
+    assert (await arm("GET", IMAGE)).code == "MissingSubscriptionRegistration"
+
+
+@pytest.mark.usefixtures("gallery")
+async def test_a_region_is_set(azure: SimulatorServer, arm: Arm, control: Arm) -> None:
+    """A copy fails or is completed at once; a region that is none is named."""
+    version = (await arm.version()).body["id"]
+    failed = await call(control, "POST", "regions", {"version": version, "region": "westeurope", "failure": "broken"})
+    assert failed.body["properties"]["replicationStatus"]["summary"][0]["details"] == "broken"
+    done = await call(control, "POST", "regions", {"version": version, "region": "West Europe"})
+    assert done.body["properties"]["replicationStatus"]["aggregatedState"] == "Completed"
+    refused = await call(control, "POST", "regions", {"version": version, "region": "mars"})
+    assert (refused.status, "mars" in refused.text) == (400, True)
+    assert azure.ledger.count("galleryImageVersions.*", effect="created") == 1
+
+
 async def test_the_ledger(azure: SimulatorServer, arm: Arm, control: Arm) -> None:
     """It is read from a mark on."""
     azure.cloud.put_image("web", group="legacy")
@@ -93,6 +129,8 @@ async def test_settings_and_tokens(azure: SimulatorServer, arm: Arm, control: Ar
         ),
         pytest.param("faults", {"does": {"kind": "slow", "seconds": "x"}}, "fault.does.seconds", id="fault-field"),
         pytest.param("faults", {"odd": 1, "does": {"kind": "reset"}}, "fault.odd: no such field", id="fault-unknown"),
+        pytest.param("locks", {"name": "a", "scope": "/", "level": "Soft"}, "locks.level", id="lock"),
+        pytest.param("roleAssignments", {"identity": "a", "role": "no.json"}, "'no.json' cannot be read", id="role"),
         pytest.param(
             "settings", {"durations": {"versionCreated": 1}}, "durations.versionCreated: no such", id="setting"
         ),

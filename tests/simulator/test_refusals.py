@@ -337,3 +337,44 @@ async def test_an_image_that_is_being_deleted_is_no_source(arm: Arm) -> None:
     await arm("DELETE", IMAGE)
     assert (await arm("GET", IMAGE)).status == 200
     assert (await arm.version()).status == 409
+
+
+def keys(*regions: tuple[str, int | None]) -> list[dict[str, Any]]:
+    """Give target regions, each with customer keys for the OS disk and one LUN; no keys where the LUN is None."""
+    own = {"diskEncryptionSetId": f"{GROUP}/legacy/{COMPUTE}/diskEncryptionSets/keys"}
+    return [
+        {"name": name}
+        if lun is None
+        else {"name": name, "encryption": {"osDiskImage": own, "dataDiskImages": [{"lun": lun, **own}]}}
+        for name, lun in regions
+    ]
+
+
+@pytest.mark.parametrize(
+    ("profile", "status"),
+    [
+        pytest.param({"targetRegions": keys(("westeurope", 0), ("northeurope", 0))}, 201, id="everywhere"),
+        pytest.param({"targetRegions": keys(("westeurope", 0), ("northeurope", None))}, 400, id="one region"),
+        pytest.param({"targetRegions": keys(("westeurope", 0), ("northeurope", 1))}, 400, id="another disk"),
+        pytest.param({"targetRegions": keys(("westeurope", 0)), "replicationMode": "Shallow"}, 400, id="shallow"),
+    ],
+)
+@pytest.mark.usefixtures("gallery")
+async def test_customer_keys(arm: Arm, profile: dict[str, Any], status: int) -> None:
+    """They are given for the same disks in every region, and never with Shallow (fact sheet, section 5.4)."""
+    assert (await arm.version(**profile)).status == status
+
+
+async def test_a_marketplace_plan_must_be_repeated(azure: SimulatorServer, arm: Arm, gallery: str) -> None:
+    """400 when the image's machine has a plan that the definition lacks (fact sheet, section 5.1)."""
+    machine = f"{GROUP}/legacy/{COMPUTE}/virtualMachines/web"
+    plan = {"name": "p", "publisher": "q", "product": "r"}
+    azure.cloud.put(machine, {"location": "westeurope", "plan": plan, "properties": {}})
+    azure.cloud.put_image("web", group="legacy", source_virtual_machine=machine)
+    refused = await arm.version()
+    assert (refused.status, refused.code) == (400, "BadRequest")
+    assert "purchase plan" in refused.text
+    shown = azure.cloud.get(gallery)
+    assert shown is not None
+    azure.cloud.put(gallery, {**shown, "properties": {**shown["properties"], "purchasePlan": plan}})
+    assert (await arm.version()).status == 201

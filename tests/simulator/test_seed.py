@@ -9,10 +9,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from imageferry.simulator import SUBSCRIPTION, Answer, Seed, SeedError, SimulatorServer
-from tests.simulator.conftest import COMPUTE, GROUP, VERSION, Arm
+from tests.simulator.conftest import COMPUTE, GALLERY, GROUP, VERSION, Arm
 
 SEED = f"""
 subscriptions: [11111111-1111-1111-1111-111111111111]
@@ -41,6 +42,35 @@ def seed_file(tmp_path: Path) -> Path:
     return path
 
 
+async def test_a_seed_governs(tmp_path: Path) -> None:
+    """Roles from a file beside the seed file, locks, policies, soft delete and a provider that is not registered."""
+    role = {"Name": "reader", "Actions": ["Microsoft.Compute/*/read"], "NotActions": []}
+    (tmp_path / "role.json").write_text(json.dumps(role), encoding="utf-8")
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        f"""
+roleAssignments: [{{identity: operator, role: role.json}}]
+locks: [{{name: keep, scope: /subscriptions/{SUBSCRIPTION}/resourceGroups/images, level: ReadOnly}}]
+policies: [{{name: regions, allowedLocations: [West Europe]}}]
+galleries: [{{name: prod, group: images, softDelete: true}}]
+unregistered: [Microsoft.Network]
+""",
+        encoding="utf-8",
+    )
+    with SimulatorServer(seed) as azure:
+        context = ssl.create_default_context(cafile=str(azure.ca_file))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+            arm = Arm(session, azure.url, azure.tokens.issue(azure.tenant, "operator")[0])
+            shown = (await arm("GET", GALLERY)).body
+            assert shown["properties"]["softDeletePolicy"] == {"isSoftDeleteEnabled": True}
+            assert (await arm("DELETE", GALLERY)).code == "AuthorizationFailed"
+            azure.cloud.assign("operator", {"Actions": ["*"]}, scope="/")
+            assert (await arm("DELETE", GALLERY)).code == "ScopeLocked"
+            assert (await arm("PUT", GALLERY, {"location": "uksouth"})).code == "RequestDisallowedByPolicy"
+            network = f"{GROUP}/images/providers/Microsoft.Network/virtualNetworks/net"
+            assert (await arm("GET", network)).code == "MissingSubscriptionRegistration"
+
+
 def test_a_seed_fills_the_cloud(seed_file: Path) -> None:
     """Short forms become what ARM would answer."""
     azure = SimulatorServer(seed_file)
@@ -58,12 +88,13 @@ def test_a_seed_fills_the_cloud(seed_file: Path) -> None:
 
 
 async def test_other_compute_resources_are_listed(azure: SimulatorServer, arm: Arm) -> None:
-    """Scale sets and machines that a seed puts in can be read, and only read."""
+    """Scale sets and machines that a seed puts in can be read, changed and deleted, but not POSTed."""
     fleet = f"{GROUP}/legacy/{COMPUTE}/virtualMachineScaleSets/fleet"
     azure.cloud.put(fleet, {"location": "westeurope", "properties": {"virtualMachineProfile": {}}})
     listed = await arm("GET", f"/subscriptions/{SUBSCRIPTION}/{COMPUTE}/virtualMachineScaleSets")
     assert [item["id"] for item in listed.body["value"]] == [fleet]
-    assert (await arm("PUT", fleet, {})).status == 405
+    assert (await arm("POST", fleet, {})).status == 405
+    assert (await arm("DELETE", fleet)).status == 202
 
 
 @pytest.mark.parametrize(
@@ -83,6 +114,8 @@ async def test_other_compute_resources_are_listed(azure: SimulatorServer, arm: A
         pytest.param({"durations": {"versionCreate": "long"}}, "durations.versionCreate", id="duration-type"),
         pytest.param({"faults": [{"does": {"kind": "x"}}]}, "faults.0.does.kind: 'x' is none of", id="fault"),
         pytest.param({"pageSize": 0}, "pageSize", id="page-size"),
+        pytest.param({"locks": [{"name": "a", "scope": "/", "level": "Soft"}]}, "locks.0.level", id="lock"),
+        pytest.param({"roleAssignments": [{"identity": "a", "role": "no.json"}]}, "cannot be read", id="role-file"),
     ],
 )
 def test_a_mistake_in_a_seed_is_named(seed: dict[str, Any], names: str) -> None:

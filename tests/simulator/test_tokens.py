@@ -14,6 +14,8 @@ from azure.identity import ClientSecretCredential as BlockingCredential
 from azure.identity.aio import WorkloadIdentityCredential
 
 from imageferry.simulator import Answer, Fault, SimulatorServer
+from imageferry.simulator.metadata import IDENTITY_HEADER
+from imageferry.simulator.tokens import Bearer
 from tests.simulator.conftest import IMAGE, Arm, ClientFor, arm_error
 
 SCOPE = "https://management.azure.com/.default"
@@ -123,3 +125,35 @@ async def test_the_token_endpoint_may_fail(azure: SimulatorServer, client_for: C
     with pytest.raises(ClientAuthenticationError, match="AADSTS700016"):
         await client_for("gone").images.get("legacy", "web")
     assert azure.ledger.entries() == []
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        pytest.param("/msi/token?resource=r&", {"X-IDENTITY-HEADER": IDENTITY_HEADER}, 200, id="app service"),
+        pytest.param("/msi/token?resource=r&", {"X-IDENTITY-HEADER": "wrong"}, 401, id="wrong secret"),
+        pytest.param("/metadata/identity/oauth2/token?resource=r&", {"Metadata": "true"}, 200, id="instance metadata"),
+        pytest.param("/metadata/identity/oauth2/token?resource=r&", {}, 400, id="no header"),
+        pytest.param("/metadata/identity/oauth2/token?", {"Metadata": "true"}, 400, id="no resource"),
+    ],
+)
+async def test_managed_identities(
+    azure: SimulatorServer, session: aiohttp.ClientSession, target: str, headers: dict[str, str], status: int
+) -> None:
+    """Both forms give a token to who sends their header; it is that of the identity that was named."""
+    async with session.get(f"{azure.url}{target}client_id=own", headers=headers) as answer:
+        assert answer.status == status
+        body = await answer.json()
+    if status == 200:
+        bearer = azure.tokens.bearer(f"Bearer {body['access_token']}")
+        assert isinstance(bearer, Bearer)
+        assert bearer.client_id == body["client_id"] == "own"
+
+
+async def test_the_cloud_describes_itself(azure: SimulatorServer, session: aiohttp.ClientSession) -> None:
+    """A list of clouds, and from 2022-09-01 on this one alone; without a token, since it says where to get one."""
+    async with session.get(f"{azure.url}/metadata/endpoints?api-version=2019-05-01") as answer:
+        (listed,) = await answer.json()
+    async with session.get(f"{azure.url}/metadata/endpoints?api-version=2022-09-01") as answer:
+        assert await answer.json() == listed
+    assert listed["resourceManager"] == listed["authentication"]["loginEndpoint"] == azure.url

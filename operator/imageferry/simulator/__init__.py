@@ -28,17 +28,22 @@ What a test may use:
     `put_definition(name, *, gallery=<id>, ...) -> id`, `put_version(name, *, definition=<id>, source=<image id>,
     regions=(), ...) -> id`, `put(resource_id, body) -> id`, `get(resource_id) -> dict | None` (newest api, with
     replicationStatus), `remove(resource_id) -> bool`, `ids(kind="") -> list[str]`, `dump() -> dict`,
-    `fail_region(version_id, region, details)`, `complete_region(version_id, region)`.
+    `fail_region(version_id, region, details)`, `complete_region(version_id, region)`,
+    `put_lock(name, *, scope, level="CanNotDelete")`, `remove_lock(lock_id)`, `assign(client_id, role, *, scope)`,
+    `revoke(client_id)`, `put_policy(Policy(…))`, `remove_policy(name)`, `unregister(subscription, namespace)`.
+    Rights hold from the first `assign` on; `role` may be a role definition such as deploy/azure/role.json.
     Settings are frozen values: `cloud.durations = replace(cloud.durations, version_create=30)`, `cloud.rules`.
 
 `Faults`  `add(fault) -> int`, `remove(number)`, `clear()`, `fired(number) -> int`, `items()`.
     A fault is a rule and what it does:
         `Fault("images.delete", Reset("after"), times=1)`
         `Fault("*.get", Answer(429, "TooManyRequests", headers={"Retry-After": "17"}), skip=2, identity="client-id")`
-    Operations: `images`, `galleries`, `galleryImages`, `galleryImageVersions` with `.get`, `.createOrUpdate`,
-    `.update`, `.delete`, `.list`; `virtualMachines`, `virtualMachineScaleSets`, `disks`, `snapshots`,
-    `diskEncryptionSets` with `.get`, `.list`; `resourceGroups` with `.get`, `.createOrUpdate`, `.checkExistence`;
-    `operations.get`; `token`.
+    Operations: `images`, `galleries`, `galleryImages`, `galleryImageVersions`, `virtualMachines`,
+    `virtualMachineRunCommands`, `virtualMachineScaleSets`, `disks`, `snapshots`, `diskEncryptionSets`,
+    `networkInterfaces`, `virtualNetworks` with `.get`, `.createOrUpdate`, `.update`, `.delete`, `.list`;
+    `resourceGroups` with `.get`, `.list`, `.createOrUpdate`, `.checkExistence`; `operations.get`; `token`;
+    `galleries.share`, `virtualMachines.instanceView`, `.runCommand`, `.generalize`; `locks.*`, `usages.list`,
+    `resourceSkus.list`, `subscriptions.*`, `providers.*`, `softDeletedResource.list` (the table is in `routes.py`).
     What it does: `Answer`, `HtmlPage`, `Reset`, `Slow`, `FailOperation`, `FailRegion`, `Stale`; on `token` only the
     first two. A call that is refused for another reason counts as met all the same.
 
@@ -67,6 +72,7 @@ from imageferry.simulator.faults import (
     Slow,
     Stale,
 )
+from imageferry.simulator.governance import Policy, Role
 from imageferry.simulator.hooks import Call, DropConnection
 from imageferry.simulator.ledger import Effect, Entry, Ledger
 from imageferry.simulator.seed import Seed, SeedError
@@ -89,7 +95,9 @@ __all__ = [
     "Faults",
     "HtmlPage",
     "Ledger",
+    "Policy",
     "Reset",
+    "Role",
     "Rules",
     "Seed",
     "SeedError",

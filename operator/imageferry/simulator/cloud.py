@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imageferry.simulator import provider, versions
+from imageferry.simulator.governance import Assignment, Governance, Lock, Policy, Role
+from imageferry.simulator.kinds import SHOWN, render
 from imageferry.simulator.operations import Signer
 from imageferry.simulator.paths import ArmPath, OperationPath, parse_id
-from imageferry.simulator.provider import ArmRequest, Outcome
 from imageferry.simulator.regions import short_name
 from imageferry.simulator.replicas import Replica
+from imageferry.simulator.requests import ArmRequest, Outcome
+from imageferry.simulator.routes import ServicePath
 from imageferry.simulator.settings import Durations, Rules
 from imageferry.simulator.store import Resource, Store
 from imageferry.simulator.wire import Json, timestamp
@@ -33,6 +36,7 @@ class Cloud:
         self._now = now
         self._lock = threading.RLock()
         self._store = Store()
+        self._governance = Governance()
         self._signer = Signer()
         self.durations = Durations()
         self.rules = Rules()
@@ -74,9 +78,7 @@ class Cloud:
         path = parse_id(resource_id)
         with self._lock:
             self.put_group(path.group, subscription=path.subscription)
-            stored = copy.deepcopy(
-                {k: v for k, v in body.items() if k in ("location", "tags", "plan", "systemData", "properties")}
-            )
+            stored = copy.deepcopy({name: value for name, value in body.items() if name in SHOWN})
             stored = {"location": "westeurope", "properties": {}} | stored
             status = stored["properties"].pop("replicationStatus", {})
             stored["properties"].pop("provisioningState", None)
@@ -87,8 +89,10 @@ class Cloud:
             self._store.add(resource)
         return path.id
 
-    def region(self, path: ArmPath | OperationPath, body: Json | None) -> str:
+    def region(self, path: ArmPath | OperationPath | ServicePath, body: Json | None) -> str:
         """Give the region whose limits a call meets: that of the image or gallery; empty where nothing tells it."""
+        if isinstance(path, ServicePath):
+            return ""
         if isinstance(path, OperationPath):
             return path.location
         top = ArmPath(path.subscription, path.group, path.types[:1], path.names[:1])
@@ -103,7 +107,9 @@ class Cloud:
         with self._lock:
             world = self._world(api_version)
             found = self._store.find(path.key)
-            return None if found is None else copy.deepcopy(provider.render(world, found, found.path, expand=True))
+            return (
+                None if found is None else copy.deepcopy(render(world, found, found.path, expand="replicationstatus"))
+            )
 
     def remove(self, resource_id: str) -> bool:
         """Take a resource out at once; gives whether it was there."""
@@ -121,7 +127,7 @@ class Cloud:
         """Give everything that exists, as ARM would answer it."""
         with self._lock:
             world = self._world()
-            resources = [provider.render(world, each, each.path, expand=True) for each in self._store.all()]
+            resources = [render(world, each, each.path, expand="replicationstatus") for each in self._store.all()]
             groups = list(self._store.groups.values())
             return copy.deepcopy(
                 {"subscriptions": sorted(self._store.subscriptions), "groups": groups, "resources": resources}
@@ -134,6 +140,63 @@ class Cloud:
     def complete_region(self, version_id: str, region: str) -> None:
         """Let one region of a version be Completed now; KeyError when the version has no such region."""
         self._replace_copy(version_id, region, failure=None)
+
+    def put_lock(self, name: str, *, scope: str, level: str = "CanNotDelete", notes: str = "") -> str:
+        """Let a lock (`CanNotDelete` or `ReadOnly`) hold on a subscription, group or resource; gives its id."""
+        if level not in ("CanNotDelete", "ReadOnly"):
+            raise ValueError(f"level is {level!r}: it must be CanNotDelete or ReadOnly")
+        lock = Lock(name, scope, "ReadOnly" if level == "ReadOnly" else "CanNotDelete", notes)
+        with self._lock:
+            self._governance.locks[lock.id.casefold()] = lock
+        return lock.id
+
+    def remove_lock(self, lock_id: str) -> None:
+        """Take a lock away at once, honoured no longer; KeyError when there is none."""
+        with self._lock:
+            del self._governance.locks[lock_id.casefold()]
+
+    def assign(self, identity: str, role: Role | Mapping[str, Any], *, scope: str) -> None:
+        """Give an identity (client id, or `*`) a role; from the first one on, all that no role allows is refused.
+
+        `role` may be a role definition as `az role definition create` takes it. It counts after
+        `rules.role_propagation` seconds.
+        """
+        given = role if isinstance(role, Role) else Role.read(role)
+        with self._lock:
+            since = self._now() + timedelta(seconds=self.rules.role_propagation)
+            self._governance.assignments.append(Assignment(identity, given, scope, since))
+
+    def revoke(self, identity: str) -> None:
+        """Take all roles of an identity away at once; rights stay in force."""
+        nobody = Assignment("", Role("none", ()), "/")
+        with self._lock:
+            present = self._governance.assignments
+            self._governance.assignments = [nobody, *(each for each in present if each.identity != identity)]
+
+    def put_policy(self, policy: Policy) -> None:
+        """Let a policy deny writes from now on; one of the same name is replaced."""
+        with self._lock:
+            others = [each for each in self._governance.policies if each.name != policy.name]
+            self._governance.policies = [*others, policy]
+
+    def remove_policy(self, name: str) -> None:
+        """End a policy."""
+        with self._lock:
+            self._governance.policies = [each for each in self._governance.policies if each.name != name]
+
+    def unregister(self, subscription: str = SUBSCRIPTION, namespace: str = "Microsoft.Compute") -> None:
+        """Let a subscription be without a resource provider until it is registered through the API."""
+        with self._lock:
+            self._store.register(subscription, namespace, None)
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that all subscriptions belong to."""
+        return self._store.tenant
+
+    @tenant.setter
+    def tenant(self, tenant: str) -> None:
+        self._store.tenant = tenant
 
     def put_image(  # noqa: PLR0913 -- the parts of an image that tests vary
         self,
@@ -173,11 +236,18 @@ class Cloud:
         return self.put(image_id, body)
 
     def put_gallery(
-        self, name: str, *, group: str, subscription: str = SUBSCRIPTION, location: str = "westeurope"
+        self,
+        name: str,
+        *,
+        group: str,
+        subscription: str = SUBSCRIPTION,
+        location: str = "westeurope",
+        soft_delete: bool = False,
     ) -> str:
-        """Let a gallery exist; gives its id."""
+        """Let a gallery exist; with `soft_delete` its deleted versions can be restored. Gives its id."""
         gallery_id = ArmPath(subscription, group, ("galleries",), (name,)).id
-        return self.put(gallery_id, {"location": location, "properties": {}})
+        policy: Json = {"softDeletePolicy": {"isSoftDeleteEnabled": True}} if soft_delete else {}
+        return self.put(gallery_id, {"location": location, "properties": policy})
 
     def put_definition(  # noqa: PLR0913 -- the parts of a definition that tests vary
         self,
@@ -231,7 +301,14 @@ class Cloud:
     def _world(self, api_version: str = NEWEST_API) -> World:
         now = self._now()
         self._store.settle(now, kept=self.durations.operation_kept)
-        return World(store=self._store, now=now, durations=self.durations, rules=self.rules, api_version=api_version)
+        return World(
+            store=self._store,
+            now=now,
+            durations=self.durations,
+            rules=self.rules,
+            governance=self._governance,
+            api_version=api_version,
+        )
 
     def _replace_copy(self, version_id: str, region: str, *, failure: str | None) -> None:
         with self._lock:

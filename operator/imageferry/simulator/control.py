@@ -8,6 +8,10 @@
 | GET, POST, DELETE faults ; DELETE faults/{number} | rules, as in a seed file |
 | GET, POST settings | `{durations, rules}`, as in a seed file |
 | GET, PUT, DELETE state/{resource id} ; GET dump | the cloud, past its API |
+| POST regions | `{version, region, failure}`: complete a region of a version, or let it fail |
+| POST roleAssignments, locks, policies | as in a seed file |
+| DELETE roleAssignments/{identity}, locks/{lock id}, policies/{name} | end them at once |
+| POST unregister | `{namespace, subscription}` |
 | POST tokens | `{lifetime, expire}` |
 """
 
@@ -17,7 +21,7 @@ from dataclasses import asdict, fields
 
 from aiohttp import web
 
-from imageferry.simulator import forms
+from imageferry.simulator import forms, governance_forms
 from imageferry.simulator.forms import FormError
 from imageferry.simulator.gateway import Services
 from imageferry.simulator.ledger import Entry
@@ -53,6 +57,10 @@ class Control:
             ("DELETE", "state/{id:.+}", self._remove_state),
             ("GET", "dump", self._dump),
             ("POST", "tokens", self._tokens),
+            ("POST", "regions", self._region),
+            ("POST", "{form:roleAssignments|locks|policies}", self._govern),
+            ("DELETE", "{form:roleAssignments|locks|policies}/{name:.+}", self._end_governing),
+            ("POST", "unregister", self._unregister),
         ]
         return [web.route(method, f"/simulator/{path}", _explained(handler)) for method, path, handler in handlers]
 
@@ -139,6 +147,41 @@ class Control:
 
     async def _dump(self, _: web.Request) -> web.Response:
         return web.json_response(self._services.cloud.dump())
+
+    async def _region(self, request: web.Request) -> web.Response:
+        cloud, body = self._services.cloud, await _body(request)
+        _known(body, "version", "region", "failure")
+        version, region = str(body.get("version", "")), str(body.get("region", ""))
+        try:
+            if body.get("failure"):
+                cloud.fail_region(version, region, str(body["failure"]))
+            else:
+                cloud.complete_region(version, region)
+        except KeyError as error:
+            raise FormError(f"region: {region!r} is not a region of the version {version!r}") from error
+        return web.json_response(cloud.get(version))
+
+    async def _govern(self, request: web.Request) -> web.Response:
+        governance_forms.apply(request.match_info["form"], await _body(request), self._services.cloud)
+        return web.Response(status=204)
+
+    async def _end_governing(self, request: web.Request) -> web.Response:
+        cloud, name = self._services.cloud, request.match_info["name"]
+        try:
+            if request.match_info["form"] == "locks":
+                cloud.remove_lock(f"/{name.lstrip('/')}")
+            else:
+                ends = {"roleAssignments": cloud.revoke, "policies": cloud.remove_policy}
+                ends[request.match_info["form"]](name)
+        except KeyError:
+            return web.json_response({"error": f"there is no lock {name!r}"}, status=404)
+        return web.Response(status=204)
+
+    async def _unregister(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        _known(body, "namespace", "subscription")
+        self._services.cloud.unregister(**{name: str(value) for name, value in body.items()})
+        return web.Response(status=204)
 
     async def _tokens(self, request: web.Request) -> web.Response:
         tokens, body = self._services.tokens, await _body(request)

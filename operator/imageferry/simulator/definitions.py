@@ -13,12 +13,12 @@ from imageferry.simulator.wire import Json, conflict, invalid
 from imageferry.simulator.world import (
     World,
     check_location,
-    check_one_of,
     check_same_location,
     check_unchanged,
     outer,
     outer_changed,
     section,
+    spelled,
 )
 
 TRUSTED_BY_DEFAULT = "2025-03-03"
@@ -26,8 +26,23 @@ _ARCHITECTURE_SINCE = "2021-07-01"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,79}(?<![-.])", re.ASCII)
 _PART = re.compile(r"[\w.-]+(?<!\.)", re.ASCII)
 _LENGTHS = {"publisher": 128, "offer": 64, "sku": 64}
-_ORDER = ("hyperVGeneration", "architecture", "osType", "osState", "identifier")
-_FIXED = (*_ORDER, "purchasePlan", "eula", "privacyStatementUri")
+_ORDER = ("hyperVGeneration", "architecture", "features", "osType", "osState", "identifier")
+_FIXED = (
+    "hyperVGeneration",
+    "architecture",
+    "osType",
+    "osState",
+    "identifier",
+    "purchasePlan",
+    "eula",
+    "privacyStatementUri",
+)
+_ENUMS = {
+    "osType": ("Linux", "Windows"),
+    "osState": ("Generalized", "Specialized"),
+    "hyperVGeneration": ("V1", "V2"),
+    "architecture": ("x64", "Arm64"),
+}
 _CASES = {
     value.casefold(): value
     for value in (
@@ -87,18 +102,15 @@ def render(world: World, resource: Resource) -> Json:
 
 
 def _checked(sent: Json) -> Json:
-    for name, allowed in (("osType", ("Linux", "Windows")), ("osState", ("Generalized", "Specialized"))):
-        check_one_of(sent.get(name), allowed, f"galleryImage.properties.{name}")
+    for name, allowed in _ENUMS.items():
+        if name in sent or name in ("osType", "osState"):
+            sent = {**sent, name: spelled(sent.get(name), allowed, f"galleryImage.properties.{name}")}
     identifier = section(sent, "identifier")
     for part, longest in _LENGTHS.items():
         value = identifier.get(part)
         if not isinstance(value, str) or not _PART.fullmatch(value) or len(value) > longest:
             target = f"galleryImage.properties.identifier.{part}"
             raise invalid(target, f"The value '{value}' of parameter {target} is invalid.")
-    if "hyperVGeneration" in sent:
-        check_one_of(sent["hyperVGeneration"], ("V1", "V2"), "galleryImage.properties.hyperVGeneration")
-    if "architecture" in sent:
-        check_one_of(sent["architecture"], ("x64", "Arm64"), "galleryImage.properties.architecture")
     return _cleaned(sent)
 
 

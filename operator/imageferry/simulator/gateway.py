@@ -23,8 +23,9 @@ from imageferry.simulator.faults import Answer, Does, Faults, HtmlPage, Reset, S
 from imageferry.simulator.hooks import Call, Hook
 from imageferry.simulator.ledger import Effect, Entry, Ledger
 from imageferry.simulator.limits import Limits
-from imageferry.simulator.paths import ArmPath, OperationPath, parse
-from imageferry.simulator.provider import ArmRequest, Outcome, operation_name
+from imageferry.simulator.paths import ArmPath, OperationPath
+from imageferry.simulator.requests import ArmRequest, Outcome
+from imageferry.simulator.routes import Route, operation_name, route
 from imageferry.simulator.tokens import Bearer, Tokens
 from imageferry.simulator.wire import Answered, ArmError, Json
 
@@ -81,12 +82,13 @@ class _Visit:
 
     seq: int
     method: str
-    path: ArmPath | OperationPath | None
+    path: Route | None
     operation: str
     resource_id: str
     identity: str
     api_version: str
     correlation_id: str
+    object_id: str = ""
     body: Json | None = None
     refusal: ArmError | None = None
     does: Sequence[Does] = ()
@@ -140,7 +142,7 @@ class Gateway:
 
     def _receive(self, request: Received) -> _Visit:
         """Identify the caller, make the gateway's checks and draw the faults."""
-        path, headers = parse(request.path), request.headers
+        path, headers = route(request.path), request.headers
         operation = operation_name(request.method, path) if path else None
         bearer = self._services.tokens.bearer(headers.get("Authorization", ""))
         visit = _Visit(
@@ -152,6 +154,7 @@ class Gateway:
             identity=bearer.client_id if isinstance(bearer, Bearer) else "",
             api_version=request.query.get("api-version", ""),
             correlation_id=headers.get("x-ms-correlation-request-id", str(uuid4())),
+            object_id=bearer.object_id if isinstance(bearer, Bearer) else "",
         )
         try:
             _check_bearer(bearer, self._services.tenant, request.host)
@@ -207,6 +210,8 @@ class Gateway:
             base_url=f"https://{request.host}",
             page_size=self._services.page_size,
             does=visit.does,
+            identity=visit.identity,
+            object_id=visit.object_id,
         )
         return self._services.cloud.carry_out(arm_request)
 
@@ -259,7 +264,7 @@ class Gateway:
         return Sent(answered.status, headers, answered.text().encode())
 
 
-def _limited(path: ArmPath | OperationPath, operation: str) -> str:
+def _limited(path: Route, operation: str) -> str:
     return "capsOperations.get" if isinstance(path, OperationPath) and path.family == "capsOperations" else operation
 
 
@@ -290,7 +295,11 @@ def _check_served(visit: _Visit) -> None:
         message = f"The api-version '{visit.api_version}' is invalid. The expected format is yyyy-MM-dd."
         raise ArmError(400, "InvalidApiVersionParameter", message, gateway=True)
     if visit.path is None:
-        message = f"The resource type could not be found for api version '{visit.api_version}': {visit.resource_id}"
+        namespace = visit.resource_id.rpartition("/providers/")[2].partition("/")[0]
+        message = (
+            f"The resource type could not be found in the namespace '{namespace}' "
+            f"for api version '{visit.api_version}'."
+        )
         raise ArmError(404, "InvalidResourceType", message, gateway=True)
     if visit.operation == "unknown":
         message = f"The http method '{visit.method}' is not supported for this resource."
@@ -298,7 +307,9 @@ def _check_served(visit: _Visit) -> None:
 
 
 def _json_body(request: Received) -> Json | None:
-    if request.method not in ("PUT", "PATCH"):
+    if request.method not in ("PUT", "PATCH", "POST"):
+        return None
+    if not request.content and request.method == "POST":
         return None
     try:
         body = json.loads(request.content)

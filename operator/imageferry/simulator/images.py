@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from imageferry.simulator.paths import ArmPath, parse
+from imageferry.simulator.paths import ArmPath
 from imageferry.simulator.regions import short_name
 from imageferry.simulator.store import Resource
 from imageferry.simulator.wire import ArmError, Json, invalid
@@ -14,6 +14,7 @@ from imageferry.simulator.world import (
     check_same_location,
     check_unchanged,
     in_order,
+    lookup,
     outer,
     outer_changed,
     section,
@@ -21,7 +22,7 @@ from imageferry.simulator.world import (
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,79}(?<![-.])", re.ASCII)
 _DEFAULT_SIZES = {"Linux": 30, "Windows": 127}
-_ORDER = ("sourceVirtualMachine", "extendedLocation", "storageProfile", "provisioningState", "hyperVGeneration")
+_ORDER = ("sourceVirtualMachine", "storageProfile", "provisioningState", "hyperVGeneration")
 _DISK_ORDER = (
     "lun",
     "osType",
@@ -42,15 +43,22 @@ def create(world: World, path: ArmPath, body: Json) -> Json:
     check_location(body, path.kind)
     sent = section(body, "properties")
     machine = section(sent, "sourceVirtualMachine").get("id")
-    profile = _captured(world, str(machine), body["location"]) if machine else section(sent, "storageProfile")
-    if "hyperVGeneration" not in sent and "blobUri" in section(profile, "osDisk"):
+    profile = section(sent, "storageProfile")
+    if not machine:
+        _check_references(world, profile)
+    else:
+        profile = _captured(world, str(machine), body["location"]) | {
+            name: profile[name] for name in ("zoneResilient",) if name in profile
+        }
+    if not machine and "hyperVGeneration" not in sent and "blobUri" in section(profile, "osDisk"):
         raise invalid("hyperVGeneration", "Required parameter 'hyperVGeneration' is missing (null).")
     if "hyperVGeneration" in sent:
         check_one_of(sent["hyperVGeneration"], ("V1", "V2"), "hyperVGeneration")
-    kept: Json = {
-        name: sent[name] for name in ("sourceVirtualMachine", "hyperVGeneration", "extendedLocation") if name in sent
-    }
-    return outer(body, {**kept, "storageProfile": _profile(profile)})
+    kept: Json = {name: sent[name] for name in ("sourceVirtualMachine", "hyperVGeneration") if name in sent}
+    zone = (
+        {"extendedLocation": in_order(body["extendedLocation"], "type", "name")} if "extendedLocation" in body else {}
+    )
+    return outer(body, {**kept, "storageProfile": _profile(world, profile)}) | zone
 
 
 def change(world: World, resource: Resource, body: Json, *, patch: bool) -> Json:
@@ -72,36 +80,51 @@ def render(world: World, resource: Resource) -> Json:
     stored = resource.properties
     ordered = in_order({**stored, "provisioningState": resource.state(world.now)}, *_ORDER)
     if not resource.is_built(world.now):
-        profile = stored["storageProfile"]
+        profile = stored["storageProfile"]  # the size of a blob is known at once
         unsized = [_without_size(disk) for disk in profile["dataDisks"]]
         ordered["storageProfile"] = {**profile, "osDisk": _without_size(profile["osDisk"]), "dataDisks": unsized}
     return ordered
 
 
-def _profile(sent: Json) -> Json:
+def _profile(world: World, sent: Json) -> Json:
     disk = section(sent, "osDisk")
     check_one_of(disk.get("osType"), ("Linux", "Windows"), "imageDisk.osType")
     check_one_of(disk.get("osState"), ("Generalized", "Specialized"), "imageDisk.osState")
-    data_disks = [_disk(each, 10) for each in sent.get("dataDisks", [])]
+    data_disks = [_disk(world, each, 10) for each in sent.get("dataDisks", [])]
     rest = {"zoneResilient": sent["zoneResilient"]} if "zoneResilient" in sent else {}
-    return {"osDisk": _disk(disk, _DEFAULT_SIZES[disk["osType"]]), "dataDisks": data_disks, **rest}
+    return {"osDisk": _disk(world, disk, _DEFAULT_SIZES[disk["osType"]]), "dataDisks": data_disks, **rest}
 
 
-def _disk(sent: Json, size: int) -> Json:
-    filled = {"diskSizeGB": size, "caching": "None", "storageAccountType": "Standard_LRS", **sent}
-    return in_order(filled, *_DISK_ORDER)
+def _check_references(world: World, profile: Json) -> None:
+    """Refuse disks and snapshots that do not exist."""
+    for disk in (section(profile, "osDisk"), *profile.get("dataDisks", [])):
+        for reference in ("managedDisk", "snapshot"):
+            taken = section(disk, reference).get("id")
+            if taken is not None and lookup(world, taken) is None:
+                message = "The entity was not found in this Azure location."
+                raise ArmError(404, "NotFound", message, target=str(taken))
+
+
+def _disk(world: World, sent: Json, size: int) -> Json:
+    """Fill a disk in; its size and storage are those of the disk or snapshot that it is taken from."""
+    found: Json = {"diskSizeGB": size, "caching": "None", "storageAccountType": "Standard_LRS"}
+    for reference in ("managedDisk", "snapshot"):
+        taken = section(sent, reference).get("id")
+        source = lookup(world, taken)
+        if source is not None:
+            found["diskSizeGB"] = source.properties.get("diskSizeGB", size)
+            found["storageAccountType"] = section(source.body, "sku").get("name", found["storageAccountType"])
+    return in_order({**found, **sent}, *_DISK_ORDER)
 
 
 def _without_size(disk: Json) -> Json:
-    return {name: value for name, value in disk.items() if name != "diskSizeGB"}
+    return {name: value for name, value in disk.items() if name != "diskSizeGB" or "blobUri" in disk}
 
 
 def _captured(world: World, machine_id: str, location: str) -> Json:
-    path = parse(machine_id)
-    machine = world.store.find(path.key) if isinstance(path, ArmPath) else None
+    machine = lookup(world, machine_id)
     if machine is None or short_name(machine.body["location"]) != short_name(location):
-        message = f"The entity '{machine_id}' was not found in this Azure location."
-        raise ArmError(404, "NotFound", message, target=machine_id)
+        raise ArmError(404, "NotFound", "The entity was not found in this Azure location.", target=machine_id)
     profile = section(machine.properties, "storageProfile")
     os_disk = {"osState": "Generalized", **_captured_disk(section(profile, "osDisk"), "ReadWrite")}
     return {"osDisk": os_disk, "dataDisks": [_captured_disk(disk, "None") for disk in profile.get("dataDisks", [])]}
@@ -113,6 +136,7 @@ def _captured_disk(disk: dict[str, Any], caching: str) -> Json:
     return {
         **kept,
         **({"managedDisk": {"id": managed["id"]}} if "id" in managed else {}),
+        **({"blobUri": disk["vhd"]["uri"]} if "uri" in section(disk, "vhd") else {}),
         "caching": disk.get("caching", caching),
         "storageAccountType": managed.get("storageAccountType", "Standard_LRS"),
     }

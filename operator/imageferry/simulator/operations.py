@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
+from imageferry.simulator.regions import url_name
 from imageferry.simulator.wire import Json, timestamp
 
 
@@ -46,6 +47,8 @@ class Operation:
     api_version: str
     failure: Failure | None = None
     retry_after: int = 0
+    result: Json | None = None
+    """What a GET of `Location` answers at the end; nothing for most."""
 
     def running(self, now: datetime) -> bool:
         """Say whether it is under way."""
@@ -86,14 +89,14 @@ class Signer:
     def target(self, operation: Operation, *, monitor: bool = False) -> str:
         """Give path and query of the operation's URL; with `monitor`, that of the Location header."""
         path = (
-            f"/subscriptions/{operation.subscription}/providers/Microsoft.Compute/locations/{operation.location}"
-            f"/{operation.family}/{operation.name}"
+            f"/subscriptions/{operation.subscription}/providers/Microsoft.Compute/locations"
+            f"/{url_name(operation.location)}/{operation.family}/{operation.name}"
         )
         query = f"api-version={operation.api_version}&t={_ticks(operation.started)}&c={self._certificate}"
-        if operation.family == "operations":
-            query = f"p={_partition(operation.subscription)}&{query}"
         if monitor:
             query = f"monitor=true&{query}"
+        if operation.family == "operations":
+            query = f"p={_partition(operation.subscription)}&{query}"
         return f"{path}?{query}{self._signature(path + query)}"
 
     def genuine(self, target: str) -> bool:

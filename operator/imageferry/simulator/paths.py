@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 PROVIDER = "Microsoft.Compute"
+_OTHER_PROVIDERS = {"networkInterfaces": "Microsoft.Network", "virtualNetworks": "Microsoft.Network"}
 
 _TYPES = {
     name.casefold(): name
@@ -20,6 +21,9 @@ _TYPES = {
         "disks",
         "diskEncryptionSets",
         "snapshots",
+        "runCommands",
+        "networkInterfaces",
+        "virtualNetworks",
     )
 }
 
@@ -33,6 +37,9 @@ OPERATION_GROUPS = {
     "disks": "disks",
     "diskEncryptionSets": "diskEncryptionSets",
     "snapshots": "snapshots",
+    "virtualMachines/runCommands": "virtualMachineRunCommands",
+    "networkInterfaces": "networkInterfaces",
+    "virtualNetworks": "virtualNetworks",
 }
 
 
@@ -56,6 +63,11 @@ class ArmPath:
         return "/".join(self.types)
 
     @property
+    def provider(self) -> str:
+        """Namespace of the resource provider."""
+        return _OTHER_PROVIDERS.get(self.types[0], PROVIDER) if self.types else ""
+
+    @property
     def name(self) -> str:
         """Name of the resource itself."""
         return self.names[-1] if self.names else self.group
@@ -76,7 +88,7 @@ class ArmPath:
         """`Microsoft.Compute/galleries/g/images/i`, as ARM's messages write it."""
         names = (*self.names, "") if self.is_collection else self.names
         pairs = zip(self.types, names, strict=True)
-        return "/".join([PROVIDER, *(part for pair in pairs for part in pair if part)])
+        return "/".join([self.provider, *(part for pair in pairs for part in pair if part)])
 
     @property
     def parent(self) -> "ArmPath | None":
@@ -116,11 +128,12 @@ def parse(path: str) -> ArmPath | OperationPath | None:
         group, rest, folded_rest = rest[1], rest[2:], folded_rest[2:]
     if not rest:
         return ArmPath(subscription, group)
-    if folded_rest[:2] != ["providers", PROVIDER.casefold()]:
+    if folded_rest[:1] != ["providers"] or len(rest) < 3:
         return None
-    if not group and folded_rest[2:3] == ["locations"]:
+    if not group and folded_rest[1:3] == [PROVIDER.casefold(), "locations"]:
         return _operation(subscription, rest[3:])
-    return _resource(subscription, group, rest[2:])
+    found = _resource(subscription, group, rest[2:])
+    return found if found is not None and found.provider.casefold() == folded_rest[1] else None
 
 
 def parse_id(resource_id: str) -> ArmPath:

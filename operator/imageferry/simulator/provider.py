@@ -5,122 +5,36 @@ change the effect (a failing operation or region, a stale read) come in with the
 """
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 from uuid import uuid4
 
-from imageferry.simulator import definitions, galleries, images, versions
-from imageferry.simulator.faults import Does, FailOperation, FailRegion, Stale
+from imageferry.simulator import access, galleries, machines, services, sources, versions
+from imageferry.simulator.faults import FailOperation, FailRegion, Stale
+from imageferry.simulator.kinds import TYPES, render
 from imageferry.simulator.ledger import Effect
 from imageferry.simulator.operations import Failure, Kind, Operation, Signer
-from imageferry.simulator.paths import OPERATION_GROUPS, PROVIDER, ArmPath, OperationPath
+from imageferry.simulator.paths import ArmPath, OperationPath
 from imageferry.simulator.regions import short_name
-from imageferry.simulator.replicas import Replica, replication_status
-from imageferry.simulator.settings import Durations
+from imageferry.simulator.replicas import Replica
+from imageferry.simulator.requests import ArmRequest, Outcome, operation_headers
+from imageferry.simulator.routes import ServicePath
 from imageferry.simulator.store import Resource
 from imageferry.simulator.wire import Answered, ArmError, Json, conflict, missing
 from imageferry.simulator.world import World, check_location, section
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmRequest:
-    """A request that passed the gateway's checks. `target` is path and query to the letter."""
-
-    method: str
-    path: ArmPath | OperationPath
-    target: str
-    query: Mapping[str, str]
-    api_version: str
-    body: Json | None = None
-    base_url: str = ""
-    page_size: int = 50
-    does: Sequence[Does] = ()
-
-    def fault(self, kind: type[_T]) -> _T | None:
-        """Give the first fault of that kind that meets this request."""
-        return next((each for each in self.does if isinstance(each, kind)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The answer and what the request changed."""
-
-    answered: Answered
-    effect: Effect = field(default=Effect.READ)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Type:
-    """What sets a resource type apart."""
-
-    create: Callable[[World, ArmPath, Json], Json]
-    change: Callable[..., Json]
-    render: Callable[[World, Resource], Json]
-    seconds: Callable[[Durations], tuple[float, float, float]]
-    family: str = "capsOperations"
-    retry_after: int = 0
-    capitals: bool = False
-    """Whether its lists write the resource group in capitals."""
-
-
-_TYPES = {
-    "images": _Type(
-        create=images.create,
-        change=images.change,
-        render=images.render,
-        seconds=lambda d: (d.image_write, d.image_write, d.image_delete),
-        family="operations",
-        capitals=True,
-    ),
-    "galleries": _Type(
-        create=galleries.create,
-        change=galleries.change,
-        render=galleries.render,
-        seconds=lambda d: (d.gallery_write, d.gallery_write, d.gallery_delete),
-        capitals=True,
-    ),
-    "galleries/images": _Type(
-        create=definitions.create,
-        change=definitions.change,
-        render=definitions.render,
-        seconds=lambda d: (d.definition_write, d.definition_write, d.definition_delete),
-    ),
-    versions.KIND: _Type(
-        create=versions.create,
-        change=versions.change,
-        render=versions.render,
-        seconds=lambda d: (d.version_create, d.version_update, d.version_delete),
-        retry_after=60,
-    ),
-}
-
-
-def operation_name(method: str, path: ArmPath | OperationPath) -> str | None:
-    """Give the name by which faults, hooks and the ledger know the call; None when the method is not served."""
-    if isinstance(path, OperationPath):
-        return "operations.get" if method == "GET" else None
-    if not path.types:
-        verbs = {"GET": "get", "PUT": "createOrUpdate", "HEAD": "checkExistence"}
-        return f"resourceGroups.{verbs[method]}" if path.group and method in verbs else None
-    group = OPERATION_GROUPS[path.kind]
-    if path.is_collection:
-        return f"{group}.list" if method == "GET" else None
-    verbs = {"GET": "get", "PUT": "createOrUpdate", "PATCH": "update", "DELETE": "delete"}
-    return f"{group}.{verbs[method]}" if method in verbs and (method == "GET" or path.kind in _TYPES) else None
 
 
 def answer(world: World, signer: Signer, request: ArmRequest) -> Outcome:
     """Carry out a request; ArmError when it is refused."""
     path = request.path
-    if path.subscription.casefold() not in world.store.subscriptions:
+    if path.subscription and path.subscription.casefold() not in world.store.subscriptions:
         message = f"The subscription '{path.subscription}' could not be found."
         raise ArmError(404, "SubscriptionNotFound", message, gateway=True)
+    access.check(world, request)
     if isinstance(path, OperationPath):
         return _poll(world, signer, request, path)
+    if isinstance(path, ServicePath):
+        return services.answer(world, signer, request, path)
     if not path.types:
         return _group(world, request, path)
     _check_place(world, request, path)
@@ -128,19 +42,6 @@ def answer(world: World, signer: Signer, request: ArmRequest) -> Outcome:
         return _list(world, request, path)
     acts = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}
     return acts[request.method](world, signer, request, path)
-
-
-def render(world: World, resource: Resource, path: ArmPath, *, expand: bool = False) -> Json:
-    """Give the body as the caller sees it; `path` has the casing that the answer echoes."""
-    body = resource.body
-    shown: Json = {"name": path.name, "id": path.id, "type": f"{PROVIDER}/{path.kind}", "location": body["location"]}
-    shown |= {key: body[key] for key in ("tags", "plan", "systemData") if key in body}
-    kind = _TYPES.get(path.kind)
-    properties = kind.render(world, resource) if kind else dict(resource.properties)
-    if expand and path.kind == versions.KIND:
-        properties["replicationStatus"] = replication_status(resource.replicas.values(), world.now)
-    shown["properties"] = {**properties, "provisioningState": resource.state(world.now)}
-    return shown
 
 
 def _check_place(world: World, request: ArmRequest, path: ArmPath) -> None:
@@ -169,7 +70,7 @@ def _poll(world: World, signer: Signer, request: ArmRequest, path: OperationPath
     if operation.running(world.now):
         location = {"Location": request.base_url + request.target}
         return Outcome(Answered(202, None, headers={**headers, **location}))
-    return Outcome(Answered(200, None))
+    return Outcome(Answered(200, operation.result))
 
 
 def _group(world: World, request: ArmRequest, path: ArmPath) -> Outcome:
@@ -201,19 +102,19 @@ def group_body(path: ArmPath, body: Json) -> Json:
 
 
 def _list(world: World, request: ArmRequest, path: ArmPath) -> Outcome:
-    kind = _TYPES.get(path.kind)
     found = world.store.collection(path.key) if path.group else world.store.of_kind(path.subscription, path.kind)
     after = _unmask(request.query.get("$skiptoken", ""))
     rest = [resource for resource in found if resource.path.key > after]
     page = rest[: request.page_size]
-    capitals = bool(path.group) and kind is not None and kind.capitals
+    capitals = bool(path.group) and TYPES[path.kind].capitals
     value = [render(world, each, each.path.upper_group() if capitals else each.path) for each in page]
     body: Json = {"value": value}
     if len(rest) > len(page):
         token = base64.urlsafe_b64encode(page[-1].path.key.encode()).decode()
         where = request.target.partition("?")[0]
         body["nextLink"] = f"{request.base_url}{where}?api-version={request.api_version}&$skiptoken={token}"
-    return Outcome(Answered(200, body))
+    gateway = not value and path.parent is None  # an empty top-level list is answered by ARM itself
+    return Outcome(Answered(200, body, gateway=gateway))
 
 
 def _unmask(token: str) -> str:
@@ -226,28 +127,48 @@ def _unmask(token: str) -> str:
 def _get(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Outcome:
     del signer
     stale, found = request.fault(Stale), world.store.find(path.key)
-    if stale and stale.shows == "missing":
+    if (stale and stale.shows == "missing") or (found is not None and _too_new(world, found)):
         found = None
     if stale and stale.shows == "deleted" and found is None and path.key in world.store.graves:
         found = replace(world.store.graves[path.key], operation=None)
     if found is None:
         raise missing(path.tail, path.group)
-    expand = "replicationstatus" in request.query.get("$expand", "").casefold()
+    expand = request.query.get("$expand", "").casefold()
     return Outcome(Answered(200, render(world, found, path, expand=expand)))
 
 
+def _too_new(world: World, resource: Resource) -> bool:
+    operation = resource.operation
+    if operation is None or operation.kind is not Kind.CREATE:
+        return False
+    return (world.now - operation.started).total_seconds() < world.rules.stale_create
+
+
 def _put(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Outcome:
-    present, kind = world.store.find(path.key), _TYPES[path.kind]
+    present, kind = world.store.find(path.key), TYPES[path.kind]
     body = request.body or {}
     if present is not None:
         check_location({"location": present.body["location"], **body}, path.kind)
         return _changed(world, signer, request, present)
+    if (kept := world.store.soft_deleted_resource(path.key)) is not None:
+        return _restored(world, signer, request, kept)
     resource = Resource(path, kind.create(world, path, body))
     world.store.add(resource)
     operation = _begin(world, request, resource, Kind.CREATE)
     resource.built = None if operation.failure else operation.ends
-    headers = _headers(signer, request, operation)
+    headers = operation_headers(signer, request, operation)
     return Outcome(Answered(201, render(world, resource, path), headers=headers), Effect.CREATED)
+
+
+def _restored(world: World, signer: Signer, request: ArmRequest, version: Resource) -> Outcome:
+    """Bring a soft-deleted version back, whatever the body says: 200, with the old bits (fact sheet, section 7)."""
+    body = request.body or {}
+    check_location(body, version.path.kind)
+    version.body = {**version.body, **{name: body[name] for name in ("tags",) if name in body}}
+    world.store.add(version)
+    operation = _begin(world, request, version, Kind.UPDATE, seconds=world.durations.version_restore)
+    shown = render(world, version, version.path)
+    return Outcome(Answered(200, shown, headers=operation_headers(signer, request, operation)), Effect.CREATED)
 
 
 def _patch(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Outcome:
@@ -262,27 +183,51 @@ def _changed(world: World, signer: Signer, request: ArmRequest, resource: Resour
     if not isinstance(path, ArmPath):
         raise TypeError(path)
     _check_free(world, resource)
-    resource.body = _TYPES[path.kind].change(world, resource, request.body or {}, patch=patch)
+    resource.body = TYPES[path.kind].change(world, resource, request.body or {}, patch=patch)
     operation = _begin(world, request, resource, Kind.UPDATE)
     shown = render(world, resource, path)
     if path.kind == "galleries" and patch:
         shown["properties"]["provisioningState"] = "Succeeded"
-    return Outcome(Answered(200, shown, headers=_headers(signer, request, operation)), Effect.UPDATED)
+    headers = operation_headers(signer, request, operation)
+    return Outcome(Answered(200, shown, headers=headers), Effect.UPDATED)
 
 
 def _delete(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Outcome:
     resource = world.store.find(path.key)
+    bypass = request.query.get("bypassSoftDelete", "").casefold() == "true"
     if resource is None:
-        return Outcome(Answered(204, None), Effect.NONE)
+        purged = bypass and world.store.purge(path.key)
+        return Outcome(Answered(204, None), Effect.ACCEPTED if purged else Effect.NONE)
     running = resource.operation
     if running is not None and running.kind is Kind.DELETE and running.running(world.now):
-        return Outcome(Answered(202, None, headers=_headers(signer, request, running)), Effect.NONE)
-    _check_free(world, resource)
+        return Outcome(Answered(202, None, headers=operation_headers(signer, request, running)), Effect.NONE)
+    if path.kind != machines.KIND:
+        _check_free(world, resource)
     _check_childless(world, path)
     if path.kind == versions.KIND:
         versions.check_delete(world, resource)
+    if path.kind == "images":
+        machines.check_image_free(world, resource)
     operation = _begin(world, request, resource, Kind.DELETE)
-    return Outcome(Answered(202, None, headers=_headers(signer, request, operation)), Effect.ACCEPTED)
+    if operation.failure is None:
+        _on_delete(world, resource, operation, bypass=bypass)
+    return Outcome(Answered(202, None, headers=operation_headers(signer, request, operation)), Effect.ACCEPTED)
+
+
+def _on_delete(world: World, resource: Resource, operation: Operation, *, bypass: bool) -> None:
+    """Let what belongs to a machine go with it, and a version of a soft-deleting gallery be kept."""
+    if resource.path.kind == machines.KIND:
+        goes, stays = machines.leftovers(world, resource)
+        for part in goes:
+            world.store.start(part, operation)
+        for part in stays:
+            part.properties.pop("managedBy", None)
+            if "diskState" in part.properties:
+                part.properties["diskState"] = "Unattached"
+    definition = resource.path.parent
+    gallery = world.store.find(definition.parent.key) if definition and definition.parent else None
+    if resource.path.kind == versions.KIND and gallery is not None and galleries.soft_deletes(gallery) and not bypass:
+        world.store.retain(resource.path.key, galleries.retention_days(gallery) * 86_400)
 
 
 def _check_free(world: World, resource: Resource) -> None:
@@ -309,20 +254,25 @@ def _check_childless(world: World, path: ArmPath) -> None:
             "Please delete all nested resources before deleting this resource."
         )
         raise ArmError(409, "CannotDeleteResource", message, gateway=True)
+    if services.held(world, path):
+        message = f"The resource '{path.id}' contains soft-deleted image versions: purge or restore them first."
+        raise ArmError(409, "OperationNotAllowed", message)
 
 
-def _begin(world: World, request: ArmRequest, resource: Resource, kind: Kind) -> Operation:
+def _begin(
+    world: World, request: ArmRequest, resource: Resource, kind: Kind, *, seconds: float | None = None
+) -> Operation:
     """Start the operation, decide how it will end, and start the clocks of new regions."""
-    path, of_type = resource.path, _TYPES[resource.path.kind]
-    seconds = dict(zip(Kind, of_type.seconds(world.durations), strict=True))[kind]
-    at_once = versions.verdict(world, resource) if kind is Kind.CREATE and path.kind == versions.KIND else None
+    path, of_type = resource.path, TYPES[resource.path.kind]
+    lasts = of_type.lasts(world.durations, kind) if seconds is None else seconds
+    at_once = sources.verdict(world, resource) if kind is Kind.CREATE and path.kind == versions.KIND else None
     fault, region = request.fault(FailOperation), request.fault(FailRegion)
     failure = at_once
     if at_once is not None:
-        seconds = 0
+        lasts = 0
     elif fault is not None:
         failure = Failure(fault.code, fault.message)
-        seconds = seconds if fault.after is None else fault.after
+        lasts = lasts if fault.after is None else fault.after
     elif region is not None and region.code:
         detail = f"{{region:{region.region}, detail:{region.details}}}"
         failure = Failure(region.code, f"Replication failed in these regions: {detail}. Remove and add them again.")
@@ -334,7 +284,7 @@ def _begin(world: World, request: ArmRequest, resource: Resource, kind: Kind) ->
         resource_key=path.key,
         kind=kind,
         started=world.now,
-        ends=world.now + timedelta(seconds=seconds),
+        ends=world.now + timedelta(seconds=lasts),
         api_version=request.api_version,
         failure=failure,
         retry_after=of_type.retry_after,
@@ -363,12 +313,3 @@ def replicate(
             )
         copies[region] = resource.replicas.get(region, fresh)
     return copies
-
-
-def _headers(signer: Signer, request: ArmRequest, operation: Operation) -> dict[str, str]:
-    headers = {"Azure-AsyncOperation": request.base_url + signer.target(operation)}
-    if request.method == "DELETE":
-        headers["Location"] = request.base_url + signer.target(operation, monitor=True)
-    if operation.retry_after:
-        headers["Retry-After"] = str(operation.retry_after)
-    return headers

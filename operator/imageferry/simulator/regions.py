@@ -68,6 +68,35 @@ _DISPLAY_NAMES = (
 )
 
 
+WITHOUT_ZONES = frozenset(
+    {
+        "northcentralus",
+        "westus",
+        "westcentralus",
+        "centraluseuap",
+        "southafricawest",
+        "australiacentral",
+        "australiacentral2",
+        "australiasoutheast",
+        "koreasouth",
+        "southindia",
+        "westindia",
+        "canadaeast",
+        "francesouth",
+        "germanynorth",
+        "norwaywest",
+        "switzerlandwest",
+        "ukwest",
+        "uaecentral",
+        "brazilsoutheast",
+        "swedensouth",
+        "jioindiawest",
+        "jioindiacentral",
+    }
+)
+"""Short names of the regions that have no availability zones: no Standard_ZRS there."""
+
+
 def short_name(name: str) -> str:
     """Give the form without spaces and capitals: `West Europe` -> `westeurope`."""
     return name.replace(" ", "").lower()
@@ -79,3 +108,10 @@ DISPLAY_NAMES = {short_name(name): name for name in _DISPLAY_NAMES}
 def display_name(name: str) -> str | None:
     """Give the display name of a region in either form; None when there is no such region."""
     return DISPLAY_NAMES.get(short_name(name))
+
+
+def url_name(name: str) -> str:
+    """Give the form that operation URLs have: short, but mixed case in the canary regions, as recorded."""
+    short = short_name(name)
+    shown = DISPLAY_NAMES.get(short, name)
+    return shown.replace(" ", "") if short.endswith("euap") else short

@@ -10,6 +10,10 @@ A mistake is refused as a whole, before anything is put in, with the field's nam
     definitions: [{name: web, group: images, gallery: prod, osType: Windows, hyperVGeneration: V1}]
     versions: [{name: 1.0.0, group: images, gallery: prod, definition: web, regions: [westeurope, northeurope]}]
     resources: [{id: /subscriptions/…, location: westeurope, properties: {}}]   # anything, as ARM answers it
+    roleAssignments: [{identity: migrator, scope: /subscriptions/…, role: role.json}]   # then all else is refused
+    locks: [{name: keep, scope: /subscriptions/…/resourceGroups/legacy, level: CanNotDelete}]
+    policies: [{name: regions, types: ["Microsoft.Compute/galleries/*"], allowedLocations: [westeurope]}]
+    unregistered: [Microsoft.Compute]                          # in the default subscription
     durations: {versionCreate: 30, regions: {northeurope: 600}}
     rules: {sourceBusyUntilReplicated: true, throttling: true, limits: {CreateUpdateGalleryImage3Min: 3}}
     faults: [{operation: "images.delete", times: 1, does: {kind: answer, status: 409, code: ScopeLocked}}]
@@ -29,6 +33,7 @@ from imageferry.simulator import forms
 from imageferry.simulator.cloud import SUBSCRIPTION, Cloud
 from imageferry.simulator.faults import Fault, Faults
 from imageferry.simulator.forms import FormError
+from imageferry.simulator.governance_forms import Governing, LockForm, PolicyForm, RoleAssignment
 from imageferry.simulator.paths import ArmPath, parse_id
 from imageferry.simulator.regions import DISPLAY_NAMES, short_name
 from imageferry.simulator.settings import Durations, Rules
@@ -77,9 +82,10 @@ class Image(_Placed):
 
 
 class Gallery(_Placed):
-    """A gallery."""
+    """A gallery; with `softDelete`, deleted versions can be restored."""
 
     group: str
+    soft_delete: bool = False
 
 
 class Definition(_Placed):
@@ -128,6 +134,10 @@ class Seed(_Form):
     definitions: list[Definition] = []
     versions: list[Version] = []
     resources: list[Raw] = []
+    role_assignments: list[RoleAssignment] = []
+    locks: list[LockForm] = []
+    policies: list[PolicyForm] = []
+    unregistered: list[str] = []
     durations: dict[str, Any] = {}
     rules: dict[str, Any] = {}
     faults: list[dict[str, Any]] = []
@@ -137,13 +147,13 @@ class Seed(_Form):
     def read(cls, source: Path | str | Mapping[str, Any]) -> "Seed":
         """Read a file or a mapping; SeedError names the field that cannot be used."""
         if isinstance(source, Mapping):
-            return cls._checked(source, "seed")
+            return cls._checked(source, "seed", Path())
         path = Path(source)
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             raise SeedError(f"{path}: cannot be read: {error}") from error
-        return cls._checked({} if content is None else content, str(path))
+        return cls._checked({} if content is None else content, str(path), path.parent)
 
     def apply(self, cloud: Cloud, faults: Faults, tokens: Tokens) -> None:
         """Put everything in."""
@@ -158,13 +168,22 @@ class Seed(_Form):
         for number, raw in enumerate(self.resources):
             _named(f"resources.{number}", cloud.put, raw.id, raw.model_dump(by_alias=True, exclude_none=True))
         self._put_short_forms(cloud)
+        governing: list[Governing] = [*self.role_assignments, *self.locks, *self.policies]
+        for each in governing:
+            each.apply(cloud)
+        for namespace in self.unregistered:
+            cloud.unregister(namespace=namespace)
 
     def _put_short_forms(self, cloud: Cloud) -> None:
         for image in self.images:
             _put_image(cloud, image)
         for gallery in self.galleries:
             cloud.put_gallery(
-                gallery.name, group=gallery.group, subscription=gallery.subscription, location=gallery.location
+                gallery.name,
+                group=gallery.group,
+                subscription=gallery.subscription,
+                location=gallery.location,
+                soft_delete=gallery.soft_delete,
             )
         for each in self.definitions:
             gallery_id = ArmPath(each.subscription, each.group, ("galleries",), (each.gallery,)).id
@@ -185,9 +204,9 @@ class Seed(_Form):
         )
 
     @classmethod
-    def _checked(cls, content: object, where: str) -> "Seed":
+    def _checked(cls, content: object, where: str, folder: Path) -> "Seed":
         try:
-            seed = cls.model_validate(content)
+            seed = cls.model_validate(content, context={"folder": folder})
             seed.settings(Durations(), Rules())
         except ValidationError as error:
             first = error.errors()[0]

@@ -25,6 +25,7 @@ from imageferry.simulator.gateway import Gateway, Services
 from imageferry.simulator.hooks import Hook
 from imageferry.simulator.ledger import Ledger
 from imageferry.simulator.limits import Limits
+from imageferry.simulator.metadata import Metadata
 from imageferry.simulator.seed import Seed
 from imageferry.simulator.tokens import Tokens
 
@@ -57,7 +58,7 @@ class SimulatorServer:
         self._directory = directory or Path(self._temporary.name if self._temporary else ".")
         self.clock, self.faults, self.ledger, self.tokens = SimClock(speed=speed), Faults(), Ledger(), Tokens()
         self.cloud = Cloud(self.clock.now)
-        self.tenant = wanted.tenant or TENANT
+        self.tenant = self.cloud.tenant = wanted.tenant or TENANT
         self._services = Services(
             clock=self.clock,
             cloud=self.cloud,
@@ -149,6 +150,7 @@ class SimulatorServer:
 def _application(services: Services, ca: bytes) -> web.Application:
     application, entra = web.Application(), Entra(services)
     application.add_routes(Control(services, ca).routes())
+    application.add_routes(Metadata(services).routes())
     application.router.add_post("/{tenant}/oauth2/v2.0/token", entra.token)
     application.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", entra.metadata)
     application.router.add_get("/common/discovery/instance", entra.discovery)

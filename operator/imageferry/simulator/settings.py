@@ -17,11 +17,22 @@ class Durations:
     gallery_delete: float = 0.2
     definition_write: float = 0.2
     definition_delete: float = 0.2
+    gallery_share: float = 0.5
     image_write: float = 5.0
     image_delete: float = 5.0
     version_create: float = 420.0
     version_update: float = 330.0
     version_delete: float = 120.0
+    version_restore: float = 150.0
+    machine_create: float = 60.0
+    machine_update: float = 10.0
+    machine_delete: float = 45.0
+    run_command: float = 20.0
+    plain_write: float = 2.0
+    """Disks, networks and what else nobody looks into."""
+    plain_delete: float = 2.0
+    registration: float = 30.0
+    """How long a subscription takes to register a resource provider."""
     home_region: float = 60.0
     """How long after the operation the version's own region is Completed."""
     region_step: float = 120.0
@@ -57,3 +68,11 @@ class Rules:
     limits: Mapping[str, int] = field(default_factory=dict)
     """Other limits than Azure's, by the name in the header that tells what is left: `{CreateUpdateGallery3Min: 3}`,
     `{reads: 1100, global-reads: 16500}`."""
+    stale_create: float = 0.0
+    """Seconds after a create during which a GET may still answer 404."""
+    removed_lock_honoured: float = 0.0
+    """Seconds for which a lock that was removed still counts."""
+    unknown_fields: bool = False
+    """Whether answers have fields that no client knows, as newer ones of Azure do."""
+    role_propagation: float = 0.0
+    """Seconds until a role that is assigned while the simulator runs takes effect."""

@@ -27,6 +27,8 @@ class Resource:
     built: datetime | None = None
     operation: Operation | None = None
     replicas: dict[str, Replica] = field(default_factory=dict)
+    running_command: str = ""
+    """Name of the operation of the latest run command of a machine."""
 
     @property
     def properties(self) -> Json:
@@ -47,10 +49,20 @@ class Resource:
         return self.operation is not None and self.operation.running(now)
 
 
+@dataclass(frozen=True, slots=True)
+class SoftDeleted:
+    """A version that can be restored until `ends`."""
+
+    resource: Resource
+    deleted: datetime
+    ends: datetime
+
+
 class Store:
     """The state of the cloud."""
 
     def __init__(self) -> None:
+        self.tenant = ""
         self.subscriptions: set[str] = set()
         self.groups: dict[str, Json] = {}
         self.graves: dict[str, Resource] = {}
@@ -60,6 +72,10 @@ class Store:
         self._operations: OrderedDict[str, Operation] = OrderedDict()
         self._deleting: dict[str, Operation] = {}
         self._emptied: dict[str, datetime] = {}
+        self._kinds: dict[str, dict[str, Resource]] = {}
+        self._soft_deleted: dict[str, SoftDeleted] = {}
+        self._retained: dict[str, float] = {}
+        self._registered: dict[tuple[str, str], datetime | None] = {}
 
     def find(self, key: str) -> Resource | None:
         """Give the resource of that case-folded id."""
@@ -77,7 +93,7 @@ class Store:
     def of_kind(self, subscription: str, kind: str) -> list[Resource]:
         """Give the resources of one kind in a subscription, in the order of their ids."""
         wanted = subscription.casefold()
-        found = [r for r in self.all() if r.path.kind == kind and r.path.subscription.casefold() == wanted]
+        found = [r for r in self._kinds.get(kind, {}).values() if r.path.subscription.casefold() == wanted]
         return sorted(found, key=lambda resource: resource.path.key)
 
     def children(self, path: ArmPath) -> list[Resource]:
@@ -95,6 +111,8 @@ class Store:
         if (before := self._resources.get(key)) and (source := source_key(before)):
             self._built_from[source].discard(key)
         self._resources[key] = resource
+        self._kinds.setdefault(resource.path.kind, {})[key] = resource
+        self._soft_deleted.pop(key, None)
         self._collections.setdefault(resource.path.collection_key, {})[key] = resource
         self.graves.pop(key, None)
         self._deleting.pop(key, None)
@@ -107,6 +125,7 @@ class Store:
         if resource is None:
             return None
         self._collections[resource.path.collection_key].pop(key, None)
+        self._kinds[resource.path.kind].pop(key, None)
         self._deleting.pop(key, None)
         self.graves[key] = resource
         if source := source_key(resource):
@@ -122,9 +141,50 @@ class Store:
     def start(self, resource: Resource, operation: Operation) -> None:
         """Let an operation run on a resource."""
         resource.operation = operation
-        self._operations[operation.name] = operation
+        self.record(operation)
         if operation.kind is Kind.DELETE and operation.failure is None:
             self._deleting[resource.path.key] = operation
+
+    def record(self, operation: Operation) -> None:
+        """Let an operation be found by its name."""
+        self._operations[operation.name] = operation
+
+    def retain(self, key: str, seconds: float) -> None:
+        """Let the resource be restorable for so long when its delete has ended."""
+        self._retained[key] = seconds
+
+    def soft_deleted(self, key: str) -> SoftDeleted | None:
+        """Give what can be restored under that id."""
+        return self._soft_deleted.get(key)
+
+    def soft_deleted_resource(self, key: str) -> Resource | None:
+        """Give a version that was deleted and can still be used by its exact name."""
+        found = self._soft_deleted.get(key)
+        return None if found is None else found.resource
+
+    def soft_deleted_below(self, prefix: str) -> list[SoftDeleted]:
+        """Give what can be restored below a gallery or definition."""
+        return [found for key, found in sorted(self._soft_deleted.items()) if key.startswith(prefix)]
+
+    def purge(self, key: str) -> bool:
+        """End the chance to restore; gives whether there was one."""
+        return self._soft_deleted.pop(key, None) is not None
+
+    def registration(self, subscription: str, namespace: str, now: datetime) -> str:
+        """Give `Registered`, `Registering` or `NotRegistered`; a provider that nobody spoke of is registered."""
+        key = (subscription.casefold(), namespace.casefold())
+        if key not in self._registered:
+            return "Registered"
+        done = self._registered[key]
+        if done is None:
+            return "NotRegistered"
+        return "Registered" if done <= now else "Registering"
+
+    def register(self, subscription: str, namespace: str, done: datetime | None) -> None:
+        """Let a provider be registered at that instant, or not at all; one that is registered or on the way stays."""
+        key = (subscription.casefold(), namespace.casefold())
+        if done is None or (key in self._registered and self._registered[key] is None):
+            self._registered[key] = done
 
     def operation(self, name: str) -> Operation | None:
         """Give the operation of that name while its record is kept."""
@@ -133,10 +193,19 @@ class Store:
     def settle(self, now: datetime, *, kept: float) -> None:
         """Carry out the deletions that have ended, and forget operations that ended longer ago than `kept` seconds."""
         for key in [key for key, operation in self._deleting.items() if not operation.running(now)]:
-            self.remove(key, self._deleting[key].ends)
+            self._end_delete(key, self._deleting[key].ends)
+        for key in [key for key, found in self._soft_deleted.items() if found.ends <= now]:
+            del self._soft_deleted[key]
         limit = now - timedelta(seconds=kept)
         while self._operations and next(iter(self._operations.values())).ends < limit:
             self._operations.popitem(last=False)
+
+    def _end_delete(self, key: str, at: datetime) -> None:
+        kept = self._retained.pop(key, None)
+        resource = self.remove(key, at)
+        if resource is not None and kept is not None:
+            resource.operation = None
+            self._soft_deleted[key] = SoftDeleted(resource, at, at + timedelta(seconds=kept))
 
 
 def source_key(resource: Resource) -> str | None:

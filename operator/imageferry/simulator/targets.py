@@ -7,9 +7,9 @@ compares it with what it sent sees a difference unless it normalises.
 from collections.abc import Mapping
 from typing import Any
 
-from imageferry.simulator.regions import display_name, short_name
+from imageferry.simulator.regions import WITHOUT_ZONES, display_name, short_name
 from imageferry.simulator.wire import ArmError, Json, invalid
-from imageferry.simulator.world import check_one_of, check_unchanged, in_order, section
+from imageferry.simulator.world import check_unchanged, in_order, section, spelled
 
 TARGET = "galleryImageVersion.properties.publishingProfile"
 STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "Premium_LRS", "PremiumV2_LRS")
@@ -33,10 +33,49 @@ def normalised(profile: Json, location: str) -> list[Json]:
     for name in names:
         if names.count(name) > 1:
             raise invalid(f"{TARGET}.targetRegions", f"The target regions contain the duplicate region '{name}'.")
+    _check_encryption(regions, shallow=profile.get("replicationMode") == "Shallow")
     if short_name(location) not in names:
         message = f"The target regions must contain the location '{location}' of the image version."
         raise invalid(f"{TARGET}.targetRegions", message)
     return regions
+
+
+def _check_encryption(regions: list[Json], *, shallow: bool) -> None:
+    """Refuse customer keys that are not given everywhere alike (fact sheet, section 5.4)."""
+    disks = [_encrypted_disks(region) for region in regions]
+    target = f"{TARGET}.targetRegions.encryption"
+    if any(each != disks[0] for each in disks):
+        message = "A disk encryption set that is given for a disk in one region is required in all regions."
+        raise invalid(target, message)
+    if shallow and disks[0]:
+        raise invalid(target, "Shallow replication does not support customer managed keys.")
+
+
+def _encrypted_disks(region: Json) -> list[object]:
+    encryption = section(region, "encryption")
+    luns = [disk.get("lun") for disk in encryption.get("dataDiskImages", []) if disk.get("diskEncryptionSetId")]
+    if len(set(luns)) != len(luns) or not all(isinstance(lun, int) for lun in luns):
+        raise invalid(f"{TARGET}.targetRegions.encryption", "The data disk images need a LUN each, and no LUN twice.")
+    system = ["os"] if section(encryption, "osDiskImage").get("diskEncryptionSetId") else []
+    return [*system, *sorted(luns)]
+
+
+def extended(profile: Json) -> list[Json]:
+    """Give the edge zones as Azure writes them."""
+    found = []
+    for sent in profile["targetExtendedLocations"]:
+        zone = in_order(section(sent, "extendedLocation"), "type", "name")
+        filled = {
+            **sent,
+            "extendedLocation": zone,
+            "name": display_name(str(sent.get("name", ""))) or sent.get("name"),
+            "extendedLocationReplicaCount": sent.get("extendedLocationReplicaCount") or profile["replicaCount"],
+            "storageAccountType": sent.get("storageAccountType") or "StandardSSD_LRS",
+            **({"encryption": _encryption(dict(sent))} if sent.get("encryption") else {}),
+        }
+        order = ("extendedLocation", "name", "extendedLocationReplicaCount", "storageAccountType", "encryption")
+        found.append(in_order(filled, *order))
+    return found
 
 
 def check_change(present: list[Json], wanted: list[Json], *, removable: bool) -> None:
@@ -65,8 +104,11 @@ def _region(sent: Mapping[str, Any], profile: Json) -> Json:
         raise invalid(f"{TARGET}.targetRegions", message)
     count = sent.get("regionalReplicaCount") or profile["replicaCount"]
     check_replica_count(count, f"{TARGET}.targetRegions.regionalReplicaCount")
-    storage = sent.get("storageAccountType") or profile["storageAccountType"]
-    check_one_of(storage, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
+    wanted = sent.get("storageAccountType") or profile["storageAccountType"]
+    storage = spelled(wanted, STORAGE_TYPES, f"{TARGET}.targetRegions.storageAccountType")
+    if storage == "Standard_ZRS" and short_name(shown) in WITHOUT_ZONES:
+        message = f"The storage account type 'Standard_ZRS' is not supported in the region '{shown}'."
+        raise ArmError(400, "BadRequest", message, target=f"{TARGET}.targetRegions.storageAccountType")
     rest = {key: value for key, value in sent.items() if key in ("excludeFromLatest", "additionalReplicaSets")}
     encryption = {"encryption": _encryption(dict(sent))} if sent.get("encryption") else {}
     return {"name": shown, "regionalReplicaCount": count, "storageAccountType": storage, **encryption, **rest}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from imageferry.simulator.governance import Governance
+from imageferry.simulator.paths import ArmPath, parse
 from imageferry.simulator.regions import DISPLAY_NAMES, display_name, short_name
 from imageferry.simulator.settings import Durations, Rules
 from imageferry.simulator.store import Resource, Store
@@ -19,7 +21,14 @@ class World:
     now: datetime
     durations: Durations
     rules: Rules
+    governance: Governance
     api_version: str
+
+
+def lookup(world: World, resource_id: object) -> Resource | None:
+    """Find what an id in a body names; None when it is no id, or nothing is there."""
+    path = parse(resource_id) if isinstance(resource_id, str) else None
+    return world.store.find(path.key) if isinstance(path, ArmPath) else None
 
 
 def section(body: Mapping[str, Any], *names: str) -> Json:
@@ -71,6 +80,14 @@ def check_one_of(value: object, allowed: Iterable[str], target: str) -> None:
     choices = tuple(allowed)
     if value not in choices:
         raise invalid(target, f"The value '{value}' of parameter {target} is invalid. Allowed: {', '.join(choices)}.")
+
+
+def spelled(value: object, allowed: Iterable[str], target: str) -> str:
+    """Give a value of an enum as Azure spells it: it takes any casing; 400 for a value outside."""
+    choices = {each.casefold(): each for each in allowed}
+    found = choices.get(value.casefold()) if isinstance(value, str) else None
+    check_one_of(value if found is None else found, choices.values(), target)
+    return str(found)
 
 
 def check_unchanged(present: object, wanted: object, target: str) -> None:
