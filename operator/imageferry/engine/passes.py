@@ -155,7 +155,7 @@ class Passes:
         if step.action.name is ActionName.DELETE_IMAGE:
             self._deletions[uid] = operation.requested_at  # before anything is awaited: others count it from here on
         again = running.memory.refused is step.action.name
-        told = running.stored if again else step.status
+        told = failures.still_held_up(running.stored, step.status) if again else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         try:
             correlation = await self._azure.perform(step.action)
