@@ -235,6 +235,21 @@ def test_what_was_seen_gone_before_the_error_is_not_claimed() -> None:
     assert status.replication is None
 
 
+def test_a_mutation_that_is_tried_again_leaves_the_refusal_and_tells_the_rest() -> None:
+    """Stalled does not flap at each try, and a region that was lost meanwhile is told (promise 3)."""
+    refused: Json = {
+        "phase": "Stalled",
+        "conditions": [{"type": kind, "status": "True"} for kind in ("Replicated", "Stalled")],
+        "error": {"code": "ScopeLocked", "message": "locked", "kind": "AskUser"},
+    }
+    before = build.migration(status=refused).status
+    found = build.act(build.migration(build.in_regions("uksouth"), refused), build.facts()).status
+    told = failures.still_held_up(before, found)
+
+    assert build.states(told) == {"VersionReady": "True", "Replicated": "False", "Stalled": "True"}
+    assert (told.phase, told.error) == (before.phase, before.error)
+
+
 class TestShown:
     """What `status.error` says besides code and message."""
 

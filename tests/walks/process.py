@@ -6,12 +6,13 @@ returns. The process's clock is the wall's at its start plus the true time since
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from imageferry.azure import Azure, CloudConfig, CredentialConfig, CredentialKind
 from imageferry.engine.engine import Engine
-from imageferry.engine.intake import Intake
+from imageferry.engine.intake import Intake, uid_of, version_of
 from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import KubernetesApi
 from imageferry.engine.queue import WorkQueue
@@ -104,6 +105,11 @@ class SteppedEngine(Engine):
         """Want a pass of every migration now."""
         for uid in sorted(self._intake.uids):
             self._queue.add(uid)
+
+    def knows(self, body: Mapping[str, Any]) -> bool:
+        """Whether it knows this very version of a resource."""
+        known = self._intake.get(uid_of(body))
+        return known is not None and version_of(known) == version_of(body)
 
     def next_due(self) -> float | None:
         """Return when the next pass is due."""

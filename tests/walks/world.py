@@ -146,6 +146,8 @@ class World:
         current, process.current = process.current, None
         if current is not None and not isinstance(error, CrashError):
             current.clean = current.clean and not process.kubernetes.refused
+            stored = self.server.by_uid(current.uid)
+            current.edited = current.edited or stored is None or not process.engine.knows(stored)
             self.oracle.ended(current, error)
 
     def _written(self, process: Process, before: Json, after: Json) -> None:

@@ -25,7 +25,7 @@ class Memory:
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
     refused: ActionName | None = None
-    """The mutation that was refused in the last pass: it is announced again without touching what the status tells."""
+    """The mutation that was refused in the last pass: it is announced again while the status tells of the refusal."""
     told: set[Notice] = field(default_factory=set)
     """Events since the last progress; none is repeated."""
     reported_at: datetime | None = None

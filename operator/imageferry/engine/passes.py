@@ -198,7 +198,7 @@ class Passes:
             attempt=step.attempt,
         )
         again = running.memory.refused is step.action.name
-        told = running.stored if again else step.status
+        told = failures.still_held_up(running.stored, step.status) if again else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         self._require_lease()
 

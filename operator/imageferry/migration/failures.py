@@ -37,6 +37,8 @@ SHOWN_FROM = 3
 """A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
 CLAIMS = frozenset({READY, VERSION_READY, REPLICATED})
 """Conditions that are not True without a version."""
+HELD_UP = frozenset({READY, RECONCILING, STALLED, SOURCE_DELETED})
+"""Conditions that tell of what holds a migration up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,14 @@ def without_version(migration: ImageMigration, *, now: datetime) -> ImageMigrati
     ]
     status = migration.status.model_copy(update={"conditions": conditions, "replication": None})
     return migration.model_copy(update={"status": status})
+
+
+def still_held_up(before: Status, found: Status) -> Status:
+    """Return what a pass found, while the refusal that holds it up stands as it was: so nothing flaps at each try."""
+    stands = {each.type: each for each in before.conditions if each.type in HELD_UP}
+    conditions = [stands.pop(each.type, each) for each in found.conditions if each.type not in HELD_UP - stands.keys()]
+    update = {"phase": before.phase, "error": before.error, "conditions": [*conditions, *stands.values()]}
+    return found.model_copy(update=update)
 
 
 def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> Status:
