@@ -184,7 +184,7 @@ async def test_an_update_without_a_source_needs_no_right_on_it(azure: SimulatorS
 
 
 async def test_our_own_role_suffices_to_migrate(azure: SimulatorServer, arm: Arm) -> None:
-    """deploy/azure/role.json holds what a migration into an existing gallery does, and no more."""
+    """deploy/azure/role.json holds what a migration does, a missing gallery included, and no more."""
     azure.cloud.put_image("web", group="legacy")
     azure.cloud.put_gallery("prod", group="images")
     azure.cloud.assign("operator", json.loads(ROLE.read_text(encoding="utf-8")), scope=ROOT)
@@ -193,7 +193,8 @@ async def test_our_own_role_suffices_to_migrate(azure: SimulatorServer, arm: Arm
     assert (await arm("GET", f"{VERSION}?$expand=ReplicationStatus")).status == 200
     assert (await arm("DELETE", IMAGE)).status == 202
     assert (await arm("DELETE", VERSION)).code == "AuthorizationFailed"
-    assert (await arm("PUT", GALLERY, {"location": "westeurope"})).code == "AuthorizationFailed"
+    assert (await arm("PUT", GALLERY, {"location": "westeurope"})).status == 200
+    assert (await arm("DELETE", GALLERY)).code == "AuthorizationFailed"
 
 
 async def test_a_new_role_takes_time(azure: SimulatorServer, arm: Arm) -> None:
