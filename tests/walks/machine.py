@@ -112,10 +112,13 @@ class Walk(RuleBasedStateMachine):
         self.deeds.create(*pair, policy=policy, grace=grace)
         self.deeds.prosper()
 
-    @rule(of=index, change=changes)
-    def edit(self, of: int, change: Json) -> None:
+    @rule(of=index, some=st.lists(changes, min_size=1, max_size=3), then=st.booleans())
+    def edit(self, of: int, some: list[Json], *, then: bool) -> None:
         """Edit a spec as the API server allows it."""
-        self.deeds.edit(of, change)
+        for change in some:
+            self.deeds.edit(of, change)
+        if then:
+            self.world.run_for(HOUR)
 
     @rule(of=index)
     def resume(self, of: int) -> None:
