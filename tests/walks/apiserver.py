@@ -165,7 +165,10 @@ class Connection:
 
     async def patch_status(self, body: Body, patch: Mapping[str, Any]) -> Body:
         """Merge into the status of just this version."""
-        self._line.tick()
+        if patch.get("operation"):
+            self._line.announce()
+        else:
+            self._line.tick()
         cut, self.refused = self._cut(), True
         if cut == "before":
             raise UnreachableError("patch: cut before")

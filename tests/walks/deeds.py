@@ -8,11 +8,10 @@ from tests.manifests import gallery_id, image_id
 from tests.walks.estate import short
 from tests.walks.forgeries import FORGERIES
 from tests.walks.oracle import image_of, version_of
-from tests.walks.world import World
+from tests.walks.world import HOUR, World
 
 Json = dict[str, Any]
 
-HOUR = 3600
 MANY = 4
 
 

@@ -18,14 +18,18 @@ class Line:
         self.alive = True
         self._ticks = 0
         self._plans: dict[int, Callable[[], None]] = {}
+        self._before_announcement: Callable[[], None] | None = None
 
     def plan(self, ticks: int, what: Callable[[], None]) -> None:
-        """Let something happen after so many ticks more."""
-        self._plans[self._ticks + ticks] = what
+        """Let something happen after so many ticks more; 0 means right before the next announcement."""
+        if ticks:
+            self._plans[self._ticks + ticks] = what
+        else:
+            self._before_announcement = what
 
     def clear(self) -> None:
         """Forget what was planned and did not happen."""
-        self._plans = {}
+        self._plans, self._before_announcement = {}, None
 
     def cut(self) -> None:
         """End the process."""
@@ -39,3 +43,10 @@ class Line:
                 what()
         if not self.alive:
             raise CrashError
+
+    def announce(self) -> None:
+        """Pass the point right before an announcement is written."""
+        what, self._before_announcement = self._before_announcement, None
+        if what and self.alive:
+            what()
+        self.tick()

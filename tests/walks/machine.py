@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from imageferry.simulator import Answer, FailOperation, FailRegion, Fault, HtmlPage, Reset
-from tests.walks.deeds import HOUR, Deeds, counts_anew
+from tests.walks.deeds import Deeds, counts_anew
 from tests.walks.estate import IMAGES, REGIONS
 from tests.walks.forgeries import FORGERIES
-from tests.walks.world import World
+from tests.walks.world import HOUR, World
 
 Json = dict[str, Any]
 
@@ -42,7 +42,8 @@ BUILD_FAULTS = (
 )
 
 index = st.integers(0, 11)
-ticks = st.integers(1, 16)
+ticks = st.one_of(st.just(0), st.integers(1, 16))
+"""When in a pass: right before an announcement, or after so many calls begun and ended."""
 pairs = st.sampled_from(
     [("web", "web"), ("web", "web"), ("web", "shared"), ("db", "db"), ("db", "shared"), ("win", "win")]
 )
@@ -111,10 +112,13 @@ class Walk(RuleBasedStateMachine):
         self.deeds.create(*pair, policy=policy, grace=grace)
         self.deeds.prosper()
 
-    @rule(of=index, change=changes)
-    def edit(self, of: int, change: Json) -> None:
+    @rule(of=index, some=st.lists(changes, min_size=1, max_size=3), then=st.booleans())
+    def edit(self, of: int, some: list[Json], *, then: bool) -> None:
         """Edit a spec as the API server allows it."""
-        self.deeds.edit(of, change)
+        for change in some:
+            self.deeds.edit(of, change)
+        if then:
+            self.world.run_for(HOUR)
 
     @rule(of=index)
     def resume(self, of: int) -> None:

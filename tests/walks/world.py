@@ -17,6 +17,7 @@ from tests.walks.process import AT_ONCE, CLOUD, TIMING, Process
 from tests.walks.transport import InProcessTransport
 
 Json = dict[str, Any]
+HOUR = 3600
 READS = frozenset({"GET", "HEAD"})
 
 
@@ -118,7 +119,7 @@ class World:
         self.loop.run_until_complete(self.leader.engine.compare_now())
 
     def during_pass(self, ticks: int, deed: Callable[[], None], *, azure: bool) -> None:
-        """Let something happen in the middle of a pass."""
+        """Let something happen in the middle of a pass: after so many ticks, or (0) right before an announcement."""
         line = self.leader.line
 
         def happen() -> None:
@@ -130,6 +131,8 @@ class World:
 
         line.plan(ticks, happen)
         self.pass_all()
+        if not ticks:
+            self.run_for(HOUR)
         line.clear()
 
     # what is seen of the processes
