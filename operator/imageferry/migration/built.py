@@ -22,11 +22,9 @@ def decide(case: Case, version: GalleryVersion) -> Step:
     spec = case.migration.spec
     if not built_from_source(case, version):
         return built_from_another(case, version)
-    if version.provisioning_state == "Failed" or regions.failed(spec.version, version):
+    if upkeep.is_failed(case, version):
         return _failed(case, version)
-    if version.provisioning_state == guards.SUCCEEDED and (
-        step := upkeep.version(case, version) or upkeep.definition(case, version)
-    ):
+    if upkeep.takes_updates(version) and (step := upkeep.version(case, version) or upkeep.definition(case, version)):
         return step
     if version.provisioning_state != guards.SUCCEEDED or regions.incomplete(spec.version, version):
         return _replicating(case, version)

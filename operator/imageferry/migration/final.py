@@ -42,10 +42,10 @@ def decide(case: Case, receipt: Receipt, *, may_act: bool) -> Step:
     if not isinstance(case.facts.version, Found) or not built_from_source(case, case.facts.version.value):
         return _wait(case, receipt)
     version = case.facts.version.value
-    if version.provisioning_state == "Failed" or regions.failed(case.migration.spec.version, version):
+    if upkeep.is_failed(case, version):
         return _failed(case, version)
     step = None
-    if may_act and version.provisioning_state == SUCCEEDED:
+    if may_act and upkeep.takes_updates(version):
         step = upkeep.version(case, version) or upkeep.definition(case, version)
     return step or _wait(case, receipt)
 
@@ -55,13 +55,16 @@ def _failed(case: Case, version: GalleryVersion) -> Wait:
     spec = case.migration.spec.version
     failed = regions.failed(spec, version)
     details = "; ".join(f"{name}: {text or 'no details'}" for name, text in failed.items())
+    what, cure = "spec.version: the last update of the version failed in Azure", "set the field that you changed back"
+    if failed:
+        what = f"spec.version.targetRegions: replication failed ({details})"
+        cure = "take the region out of the version in Azure and out of this spec, then add it again"
     message = (
-        f"spec.version.targetRegions: replication failed ({details or 'the version is Failed'}); the version goes on "
-        "serving where it is Completed. Its source is gone, so do not delete it: take the region out of the version in "
-        "Azure and out of this spec, then add it again"
+        f"{what}; the version goes on serving where it is Completed. Its source is gone, so do not delete it: {cure}"
     )
     says = version_says(case, version)
-    return stalled(case, "RegionFailed", message, says=says, **version_fields(case, version))
+    reason = "RegionFailed" if failed else "UpdateFailed"
+    return stalled(case, reason, message, says=says, **version_fields(case, version))
 
 
 def source_gone(case: Case) -> Wait:

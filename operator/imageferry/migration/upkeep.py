@@ -14,6 +14,7 @@ from imageferry.migration import claims, edits, identity, preflight, regions, re
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.preflight import Finding
 from imageferry.migration.report import FALSE, REPLICATED, Says, Summary, compose
 from imageferry.migration.stall import stalled, waiting
@@ -26,6 +27,7 @@ from imageferry.migration.tracking import (
     version_says,
 )
 
+FAILED = "Failed"
 ATTEMPTS = 3
 """Updates that Azure accepts and does not show: then somebody else writes the same fields."""
 
@@ -94,6 +96,23 @@ def _blocked(case: Case, there: GalleryVersion, found: Iterator[Finding]) -> Wai
         return None
     says = version_says(case, there)
     return stalled(case, finding.reason, finding.message, says=says, **version_fields(case, there))
+
+
+def is_failed(case: Case, there: GalleryVersion) -> bool:
+    """Whether nothing but a person can help: a region failed, or an update did and the spec asks for no other.
+
+    A version that failed in an update and is Completed somewhere takes another update.
+    """
+    spec = case.migration.spec.version
+    if regions.failed(spec, there):
+        return True
+    edited = regions.completed(spec, there) and version_edits(case, there)
+    return there.provisioning_state == FAILED and not edited
+
+
+def takes_updates(there: GalleryVersion) -> bool:
+    """Whether Azure is through with the last write, well or not."""
+    return there.provisioning_state in (SUCCEEDED, FAILED)
 
 
 def _update(case: Case, there: GalleryVersion, action: requests.Action, told: str) -> Step:
