@@ -53,13 +53,16 @@ policies = st.sampled_from(["Delete", "Delete", "Retain"])
 graces = st.sampled_from([0, 0, 0, 30 * MINUTE, DAY])
 lengths = st.sampled_from([5, MINUTE, 4 * MINUTE, 12 * MINUTE, HOUR, HOUR, 3 * HOUR, DAY])
 changes = st.one_of(
-    region_lists.map(lambda names: {"version": {"targetRegions": [{"name": name} for name in names]}}),
+    st.builds(
+        lambda names, count: {"version": {"targetRegions": [{"name": each} for each in names], "replicaCount": count}},
+        region_lists,
+        st.integers(1, 3),
+    ),
     policies.map(lambda policy: {"sourceDeletion": {"policy": policy}}),
     graces.map(lambda grace: {"sourceDeletion": {"graceSeconds": grace}}),
     st.booleans().map(lambda suspend: {"suspend": suspend}),
     st.sampled_from(["Migrate", "Plan"]).map(lambda mode: {"mode": mode}),
     st.sampled_from(["Replicated", "Verified", "Complete"]).map(lambda when: {"readyWhen": when}),
-    st.integers(1, 3).map(lambda count: {"version": {"replicaCount": count}}),
     st.sampled_from(["Join", "JoinWhenVerified", "Exclude"]).map(lambda latest: {"version": {"latest": latest}}),
     st.sampled_from([{"tier": "gold"}, None]).map(lambda tags: {"version": {"tags": tags}}),
     st.sampled_from(["one", "two"]).map(lambda text: {"definition": {"description": text}}),
@@ -205,7 +208,7 @@ class Walk(RuleBasedStateMachine):
 
     # faults
 
-    @rule(operation=st.sampled_from(CALLS), does=st.sampled_from(FAULTS), times=st.integers(1, 4))
+    @rule(operation=st.sampled_from(CALLS), does=st.sampled_from(FAULTS), times=st.sampled_from([1, 2, 4, 40]))
     def fault(self, operation: str, does: Any, times: int) -> None:
         """Let the next calls of a kind fail."""
         self.world.estate.faults.add(Fault(operation, does, times=times))
