@@ -186,6 +186,14 @@ class TestWord:
         assert given is not None
         assert (given.digest, given.at, given.method) == (PROOF.digest, NOW, "Condition")
 
+    def test_a_time_ahead_of_our_clock_is_taken_for_now(self) -> None:
+        """An earlier leader's clock was ahead: the grace counts from now, and not from hours to come."""
+        ahead = build.verified(VERSION, at=NOW + timedelta(hours=2))
+        given = _step(build.migration(status=ahead)).status.verification
+
+        assert given is not None
+        assert given.at == NOW
+
     def test_author_and_evidence_are_kept(self) -> None:
         """Who verified, and why, is theirs to say."""
         status = _status().wire() | {"verification": {"by": "ann", "evidence": "CHG-1"}}
