@@ -66,6 +66,8 @@ class Pass:
     skew: timedelta
     wrongs: frozenset[str] | None = None
     """What was wrong in Azure at all moments so far; None before the first is judged."""
+    builds: set[BuildKey] = field(default_factory=set)
+    """The builds that were there at those moments."""
     raced: bool = False
     edited: bool = False
     clean: bool = True
@@ -135,21 +137,20 @@ class Oracle:
     def word_wrongs(self, body: Json, current: Pass, sight: Sight | None) -> frozenset[str]:
         """Return what stands against it by the spec, the verification, the clocks and other migrations."""
         spec, uid = body["spec"], body["metadata"]["uid"]
-        seen, vouch, now = self.estate.version(version_of(spec)), self.vouches.get(uid), self.estate.now()
-        build = seen.build if seen else None
+        vouch, now = self.vouches.get(uid), self.estate.now()
         wrongs = self._standing(body)
         if policy_of(spec) != "Delete":
             wrongs.add("the policy is Retain")
         if verified(body["status"]) != "True" or vouch is None:
             wrongs.add("nobody vouches for it")
-        elif vouch.build != build:
-            wrongs.add(f"somebody vouched for {vouch.build}, not for {build}")
+        elif vouch.build not in current.builds:
+            wrongs.add(f"somebody vouched for {vouch.build}, there was {current.builds}")
         elif grace := timedelta(seconds=spec.get("sourceDeletion", {}).get("graceSeconds", 0)):
             first = vouch.at + (current.skew if vouch.least_skew is None else vouch.least_skew)
-            published = datetime.fromisoformat(build[1]) if build else now
+            published = datetime.fromisoformat(vouch.build[1]) if vouch.build else now
             if now + current.skew - max(first, published) < grace:
                 wrongs.add("the grace has not passed")
-        if sight is None or sight.build != build or now - sight.since < SETTLE:
+        if sight is None or sight.build not in current.builds or now - sight.since < SETTLE:
             wrongs.add("this process has not seen it complete for long enough")
         return frozenset(wrongs | self._siblings(body))
 
@@ -210,7 +211,8 @@ class Oracle:
     def moment(self, current: Pass) -> None:
         """Judge Azure at this moment, before somebody else acts."""
         if (stored := self.server.by_uid(current.uid)) is not None:
-            wrongs = self.azure_wrongs(stored["spec"])
+            seen, wrongs = self.estate.version(version_of(stored["spec"])), self.azure_wrongs(stored["spec"])
+            current.builds |= {seen.build} if seen else set()
             current.wrongs = wrongs if current.wrongs is None else current.wrongs & wrongs
 
     def written(self, current: Pass, before: Json, after: Json, sight: Sight | None) -> None:
@@ -232,8 +234,9 @@ class Oracle:
         operation = status.get("operation")
         if operation and operation["id"] != (old.get("operation") or {}).get("id"):
             self._announced(current, operation, after, sight)
-        if current.looked and (current.clean or current.uid not in self.forged):
-            self._truthful(current, after)  # a pass that met an error keeps what it did not look at, forged or not
+        # a pass that met an error keeps what stands there of a version that it saw, forged or not
+        if current.looked and (current.clean or (current.version is None and current.uid not in self.forged)):
+            self._truthful(current, after)
 
     def _announced(self, current: Pass, operation: Json, body: Json, sight: Sight | None) -> None:
         if operation["id"] in self.announcements:
