@@ -16,9 +16,8 @@ from tests.manifests import Json, image_id
 
 MOST = 4
 MANY = [f"many-{n}" for n in range(12)]
-WINDOW = timedelta(hours=1) * 0.9
-"""Of simulated time. The operator counts from its announcement and not from Azure's answer, and 600 times faster clocks
-make minutes of the milliseconds between the two."""
+WINDOW = timedelta(hours=1) * 0.99
+"""Of simulated time; the clocks of the operator and of the simulator are two."""
 
 
 def awaiting(world: World, names: list[str]) -> None:

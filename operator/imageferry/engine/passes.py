@@ -184,6 +184,9 @@ class Passes:
                 self._deletions.pop(uid, None)
                 running.retract()
             raise
+        finally:
+            if uid in self._deletions:
+                self._deletions[uid] = self._clock()  # Azure may have taken its time: the hour counts from the answer
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
         running.memory.refused = None
