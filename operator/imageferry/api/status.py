@@ -321,3 +321,8 @@ class Status(ApiModel):
     last_handled_reconcile_at: str | None = Field(
         None, max_length=TOKEN, description="Value of the annotation imageferry.dev/reconcile-at that was last obeyed."
     )
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """How the managed image went; None while it is not known to be gone."""
+        return self.deletion.receipt if self.deletion else None

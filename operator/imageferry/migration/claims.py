@@ -118,7 +118,7 @@ def _moves(migration: ImageMigration) -> bool:
     status, spec = migration.status, migration.spec
     if migration.metadata.deletion_timestamp or spec.suspend or spec.mode is Mode.PLAN:
         return False
-    if status.phase is Phase.STALLED or status.error or (status.deletion and status.deletion.receipt):
+    if status.phase is Phase.STALLED or status.error or status.receipt:
         return False
     replicated = any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions)
     deleting = status.operation is not None and status.operation.action is ActionName.DELETE_IMAGE
@@ -129,5 +129,5 @@ def _deleted_at(migration: ImageMigration) -> datetime | None:
     status = migration.status
     if status.operation and status.operation.action is ActionName.DELETE_IMAGE:
         return status.operation.requested_at
-    receipt = status.deletion.receipt if status.deletion else None
+    receipt = status.receipt
     return receipt.at if receipt and receipt.outcome is ReceiptOutcome.DELETED else None

@@ -24,7 +24,7 @@ def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
     case = Case(migration, facts, context)
     if migration.metadata.deletion_timestamp:
         return Wait(migration.status, Pace.NEVER)
-    receipt = migration.status.deletion.receipt if migration.status.deletion else None
+    receipt = migration.status.receipt
     if migration.spec.suspend:
         return final.decide(case, receipt, may_act=False) if receipt else _suspended(case)
     if migration.spec.mode is Mode.PLAN:

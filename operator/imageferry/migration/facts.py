@@ -34,6 +34,11 @@ class Found(Generic[T]):
 Fact: TypeAlias = Found[T] | Literal[Sight.MISSING, Sight.UNSEEN]
 
 
+def value_of(fact: Fact[T]) -> T | None:
+    """Return what was found; None for what is missing or was not looked at, where the two are one."""
+    return fact.value if isinstance(fact, Found) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """One disk of a managed image; `lun` is None for the OS disk."""

@@ -136,7 +136,7 @@ def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> S
     summary = Summary(
         migration.status.phase or Phase.AWAITING_VERIFICATION, reason, error.message, reached=frozenset(ReadyWhen)
     )
-    final = migration.status.deletion is not None and migration.status.deletion.receipt is not None
+    final = migration.status.receipt is not None
     blocked = Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")
     return compose(migration, summary, now=now, says={} if final else {SOURCE_DELETED: blocked}, error=error)
 

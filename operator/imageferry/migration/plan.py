@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy
-from imageferry.api.status import Change, Phase, PlannedCall, Receipt, Severity
+from imageferry.api.status import Change, Phase, PlannedCall, Severity
 from imageferry.migration import claims, edits, preflight, regions, requests, upkeep
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
-from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, What
+from imageferry.migration.facts import UNSEEN, Gallery, GalleryVersion, What, value_of
 from imageferry.migration.preflight import Finding, blocks
 from imageferry.migration.report import FALSE, PREFLIGHT, TRUE, Says, Standing, Summary, compose
 from imageferry.migration.requests import Action
@@ -34,7 +34,7 @@ ONCE_VERIFIED = "once every region is Completed, somebody has verified the versi
 def decide(case: Case) -> Step:
     """Look at all four resources, then tell; an image whose end was seen is never looked at again."""
     for what in (What.VERSION, What.IMAGE, What.GALLERY, What.DEFINITION):
-        if getattr(case.facts, what.value) is UNSEEN and not (what is What.IMAGE and _receipt(case)):
+        if getattr(case.facts, what.value) is UNSEEN and not (what is What.IMAGE and case.migration.status.receipt):
             return Look(what)
     found = sorted(_findings(case), key=lambda finding: list(Severity).index(finding.severity))
     blocking = [finding for finding in found if finding.severity is Severity.BLOCKS]
@@ -43,9 +43,9 @@ def decide(case: Case) -> Step:
     shown = [finding.status for finding in found] or None
     fields: dict[str, Any] = {"plan": calls, "findings": shown, "operation": case.migration.status.operation}
     says = {PREFLIGHT: _preflight(blocking)}
-    if image := _image(case):
+    if image := value_of(case.facts.image):
         fields["source"] = source_status(image)
-    if version := _version(case):
+    if version := value_of(case.facts.version):
         fields |= version_fields(case, version)
         says |= version_says(case, version)
     else:  # whatever was said before
@@ -62,7 +62,8 @@ def _preflight(blocking: list[Finding]) -> Says:
 
 def _findings(case: Case) -> Iterator[Finding]:
     """Give what would stop or surprise."""
-    image, definition, version = _image(case), _definition(case), _version(case)
+    facts = case.facts
+    image, definition, version = value_of(facts.image), value_of(facts.definition), value_of(facts.version)
     spec = case.migration.spec
     if version and not built_from_source(case, version):
         yield blocks(
@@ -70,7 +71,7 @@ def _findings(case: Case) -> Iterator[Finding]:
             f"spec.version.name: version {spec.version.name} exists and was built from "
             f"{version.source_id or 'another source'}; name another version in a new ImageMigration",
         )
-    if image is None and version is None and not _receipt(case):
+    if image is None and version is None and not case.migration.status.receipt:
         yield blocks("SourceMissing", f"spec.source.managedImageId: there is no image {spec.source.managed_image_id}")
     if image and not version:
         yield from preflight.examine(case.migration, image, now=case.now)
@@ -80,7 +81,7 @@ def _findings(case: Case) -> Iterator[Finding]:
         end := preflight.end_of_life("definition", spec.definition.end_of_life_date, now=case.now)
     ):
         yield end
-    if _gallery(case) is None and spec.gallery.create is None:
+    if value_of(case.facts.gallery) is None and spec.gallery.create is None:
         yield preflight.gallery_missing(case.migration)
     if version and built_from_source(case, version):
         yield from upkeep.findings(case, version)
@@ -97,8 +98,9 @@ def _neighbours(case: Case) -> Iterator[Finding]:
 
 def _calls(case: Case) -> Iterator[PlannedCall]:
     """Give the calls in their order."""
-    migration, cluster, version, image = case.migration, case.context.cluster, _version(case), _image(case)
-    gallery, definition = _gallery(case), _definition(case)
+    migration, cluster, facts = case.migration, case.context.cluster, case.facts
+    image, gallery = value_of(facts.image), value_of(facts.gallery)
+    definition, version = value_of(facts.definition), value_of(facts.version)
     if not version and image:
         if gallery is None and migration.spec.gallery.create:
             yield _created(requests.create_gallery(migration, migration.spec.gallery.create, cluster=cluster))
@@ -148,24 +150,3 @@ def _flat(body: Any, path: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN4
             yield from _flat(rest, f"{path}.{name}")
     else:
         yield path, (body if isinstance(body, str) else json.dumps(body))[:LONGEST]
-
-
-def _receipt(case: Case) -> Receipt | None:
-    deletion = case.migration.status.deletion
-    return deletion.receipt if deletion else None
-
-
-def _image(case: Case) -> ManagedImage | None:
-    return case.facts.image.value if isinstance(case.facts.image, Found) else None
-
-
-def _gallery(case: Case) -> Gallery | None:
-    return case.facts.gallery.value if isinstance(case.facts.gallery, Found) else None
-
-
-def _definition(case: Case) -> GalleryDefinition | None:
-    return case.facts.definition.value if isinstance(case.facts.definition, Found) else None
-
-
-def _version(case: Case) -> GalleryVersion | None:
-    return case.facts.version.value if isinstance(case.facts.version, Found) else None

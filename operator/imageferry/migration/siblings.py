@@ -42,7 +42,7 @@ def _read(other: ImageMigration) -> Sibling:
     return Sibling(
         key=other.key,
         retains=other.spec.source_deletion.policy is DeletionPolicy.RETAIN,
-        finished=bool(status.deletion and status.deletion.receipt),
+        finished=status.receipt is not None,
         replicated=any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions),
         verified=verification.stands(status),
     )

@@ -129,7 +129,7 @@ def _version_applied(case: Case) -> Mapping[str, str] | None:
 def _joined(case: Case) -> bool:
     """Whether the version may be the latest now: it is verified, or was once, and the spec has it join then."""
     status = case.migration.status
-    receipt = status.deletion.receipt if status.deletion else None
+    receipt = status.receipt
     was = (_version_applied(case) or {}).get(edits.EXCLUDED) == "false"
     return was or verification.stands(status) or bool(receipt and receipt.digest)
 

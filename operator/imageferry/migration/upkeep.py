@@ -16,6 +16,7 @@ from imageferry.migration.edits import Edit
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.preflight import Finding
+from imageferry.migration.regions import FAILED
 from imageferry.migration.report import FALSE, REPLICATED, Says, Summary, compose
 from imageferry.migration.stall import stalled, waiting
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
@@ -27,7 +28,6 @@ from imageferry.migration.tracking import (
     version_says,
 )
 
-FAILED = "Failed"
 ATTEMPTS = 3
 """Updates that Azure accepts and does not show: then somebody else writes the same fields."""
 

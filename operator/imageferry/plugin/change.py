@@ -11,12 +11,11 @@ from typing import Annotated
 
 import typer
 
-from imageferry.api.resource import GROUP, SINGULAR
+from imageferry.api.resource import GROUP, RECONCILE_AT, SINGULAR
 from imageferry.kube.user import Body, Cluster, ClusterError
 from imageferry.plugin import draw, options, output
 from imageferry.plugin.output import FailedError
 
-RECONCILE_AT = "imageferry.dev/reconcile-at"
 POLL_SECONDS = 0.5
 
 
