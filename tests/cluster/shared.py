@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from imageferry.simulator import Entry, SimulatorServer
+from imageferry.simulator import Entry
 from tests import manifests
-from tests.cluster.world import SPEED, World
+from tests.cluster.world import World, opened
 from tests.controlplane import ControlPlane
 from tests.manifests import Json
 
@@ -19,18 +18,32 @@ PUT_VERSION, PUT_DEFINITION, PUT_GALLERY = (
     "galleryImages.createOrUpdate",
     "galleries.createOrUpdate",
 )
+PROFILE, TARGETS = "properties.publishingProfile", "properties.publishingProfile.targetRegions"
+EXCLUDED = f"{PROFILE}.excludeFromLatest"
+END = f"{PROFILE}.endOfLifeDate"
+WEST: Json = {"name": "westeurope"}
 _tokens = count(1)
+
+
+def version(**fields: Any) -> Json:
+    """Return a spec that says this of the version."""
+    return {"version": fields}
+
+
+def regions(*regions: Json) -> Json:
+    """Return a spec with these regions."""
+    return version(targetRegions=list(regions))
+
+
+def definition(**fields: Any) -> Json:
+    """Return a spec that says this of the definition."""
+    return {"definition": fields}
 
 
 @contextmanager
 def running_world(plane: ControlPlane, folder: Path, **settings: Any) -> Iterator[World]:
     """Give a world with a namespace of its own, its operator running."""
-    namespace = plane.create_namespace()
-    kubectl = partial(plane.kubectl, f"--namespace={namespace}")
-    with ExitStack() as stack:
-        azure = stack.enter_context(SimulatorServer(speed=SPEED))
-        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder, **settings)
-        stack.callback(world.close)
+    with opened(plane, folder, **settings) as world:
         world.operator.start()
         yield world
 

@@ -13,41 +13,30 @@ from imageferry.simulator import Call
 from tests import manifests
 from tests.cluster import shared
 from tests.cluster.shared import (
+    END,
+    EXCLUDED,
+    PROFILE,
     PUT_DEFINITION,
     PUT_VERSION,
+    TARGETS,
+    WEST,
     change_in_azure,
     conditions,
+    definition,
     definition_id,
     dig,
     look_again,
+    regions,
     sent,
     state,
+    version,
     version_id,
 )
 from tests.cluster.world import World
 from tests.controlplane import ControlPlane
 from tests.manifests import Json, gallery_id, image_id
 
-PROFILE, TARGETS = "properties.publishingProfile", "properties.publishingProfile.targetRegions"
-EXCLUDED = f"{PROFILE}.excludeFromLatest"
-END = f"{PROFILE}.endOfLifeDate"
 PAST = "2020-01-01"
-WEST: Json = {"name": "westeurope"}
-
-
-def version(**fields: Any) -> Json:
-    """Return a spec that says this of the version."""
-    return {"version": fields}
-
-
-def regions(*regions: Json) -> Json:
-    """Return a spec with these regions."""
-    return version(targetRegions=list(regions))
-
-
-def definition(**fields: Any) -> Json:
-    """Return a spec that says this of the definition."""
-    return {"definition": fields}
 
 
 SINGLE: dict[str, Json] = {

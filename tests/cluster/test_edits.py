@@ -14,23 +14,27 @@ from imageferry.simulator import Entry
 from tests import manifests
 from tests.cluster import shared
 from tests.cluster.shared import (
+    END,
+    EXCLUDED,
+    PROFILE,
     PUT_DEFINITION,
     PUT_VERSION,
+    TARGETS,
+    WEST,
     conditions,
+    definition,
     definition_id,
     dig,
     look_again,
+    regions,
     sent,
     state,
+    version,
     version_id,
 )
 from tests.cluster.world import World
 from tests.controlplane import ControlPlane
 from tests.manifests import Json, image_id
-
-PROFILE, TARGETS = "properties.publishingProfile", "properties.publishingProfile.targetRegions"
-EXCLUDED = f"{PROFILE}.excludeFromLatest"
-END = f"{PROFILE}.endOfLifeDate"
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,6 @@ class Edit:
         return self.later if self.later and stage == "gone" else (self.shows, self.puts)
 
 
-def version(**fields: Any) -> Json:
-    """Return a spec that says this of the version."""
-    return {"version": fields}
-
-
-def regions(*regions: Json) -> Json:
-    """Return a spec with these regions."""
-    return version(targetRegions=list(regions))
-
-
-def definition(**fields: Any) -> Json:
-    """Return a spec that says this of the definition."""
-    return {"definition": fields}
-
-
-WEST: Json = {"name": "westeurope"}
 EDITS: dict[str, Edit] = {
     "region-added": Edit(
         regions(WEST),

@@ -181,12 +181,12 @@ class World:
 
 
 @contextmanager
-def opened(plane: ControlPlane, folder: Path, *, namespace: str | None = None) -> Iterator[World]:
+def opened(plane: ControlPlane, folder: Path, *, namespace: str | None = None, **settings: Any) -> Iterator[World]:
     """Give a world whose operator is not started yet; it takes its migrations with it when the block ends."""
     namespace = namespace or plane.create_namespace()
     kubectl = partial(plane.kubectl, f"--namespace={namespace}")
     with SimulatorServer(speed=SPEED) as azure:
-        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder)
+        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder, **settings)
         try:
             yield world
         finally:
