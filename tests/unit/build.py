@@ -229,9 +229,11 @@ def settle(subject: ImageMigration, seen: Facts, given: Context | None = None) -
 
 
 def _since(subject: ImageMigration, given: Context) -> Context:
-    """Return the context of a process that has known the open announcement from its beginning."""
+    """Return the context of a process that has known the open announcement, and has met 404, from its beginning."""
     operation = subject.status.operation
-    return replace(given, operation_since=given.operation_since or (operation.requested_at if operation else None))
+    since = given.operation_since or (operation.requested_at if operation else None)
+    denied = dict.fromkeys(What, since) if since else {}
+    return replace(given, operation_since=since, missing_since={**denied, **given.missing_since})
 
 
 def act(subject: ImageMigration, seen: Facts, given: Context | None = None) -> Act:

@@ -221,12 +221,32 @@ def test_deferred_guards_wait_for_all_others(guard: str, world: World) -> None:
     assert all(answers[name] is DEFERRED for name in DEFERRED_GUARDS)
 
 
-def test_the_regions_settle_before_siblings_are_listed() -> None:
-    """The LIST belongs to the very pass that deletes, not to those before."""
-    world = World(since=None)
-    _, looked = build.settle(world.migration, world.facts, world.context)
+@pytest.mark.parametrize("since", [None, NOW - TIMING.settle], ids=["started just now", "settled"])
+def test_what_another_migration_blocks_reads_the_same_after_a_restart(since: datetime | None) -> None:
+    """A process that has not seen the regions settle says of a sibling what the one before it said."""
+    world = World(since=since, siblings=(replace(SIBLING, verified=False),))
+    deletion = build.wait(world.migration, world.facts, world.context).status.deletion
 
-    assert What.SIBLINGS not in looked
+    assert deletion is not None
+    told = {each.name: (each.passed, each.message) for each in deletion.guards}
+    assert "is not replicated and verified" in told["NotShared"][1]
+    assert told["Settled"] == (False, DEFERRED.message)
+
+
+def test_siblings_are_listed_in_the_very_pass_that_deletes() -> None:
+    """Whatever a pass before it saw of them."""
+    world = World()
+    step, looked = build.settle(world.migration, world.facts, world.context)
+
+    assert isinstance(step, Act)
+    assert What.SIBLINGS in looked
+
+
+def test_no_grace_is_over_whatever_the_clock_of_an_earlier_leader_wrote() -> None:
+    """`at` lies ahead of this process's clock: nobody waits for hours that were never asked for."""
+    world = World(verified_at=NOW + timedelta(hours=2))
+
+    assert isinstance(build.settle(world.migration, world.facts, world.context)[0], Act)
 
 
 @pytest.mark.parametrize(

@@ -209,12 +209,6 @@ class Deeds:
         return False
 
 
-def counts_anew(status: Json) -> bool:
-    """Whether a deletion waits for others after it had settled: settling is counted by each process for itself."""
-    held = {each["name"]: each["passed"] for each in (status.get("deletion") or {}).get("guards", [])}
-    return held.get("Settled", False) and not all(held.values())
-
-
 def _short_id(resource: str) -> str:
     return resource.rpartition("/galleries/")[2]
 

@@ -31,7 +31,7 @@ IMAGES: dict[str, Json] = {
 REGIONS = ("westeurope", "northeurope", "swedencentral")
 CACHE = timedelta(seconds=240)
 """How long ARM may answer from before a change."""
-FLAPPING = False
+FLAPPING = True
 """Whether a read may be stale after another one has shown the change already."""
 
 

@@ -33,8 +33,9 @@ def test_a_build_after_a_refused_update_takes_back_what_was_said(world: World) -
     world.estate.drop(VERSION)
     world.pass_all()
 
-    assert world.oracle.created.total() == 2
     assert "Replicated" not in world.said("web")
+    world.run_for(HOUR)
+    assert world.oracle.created.total() == 2
 
 
 def test_a_version_that_is_gone_is_not_replicated_while_its_image_cannot_be_read(world: World) -> None:

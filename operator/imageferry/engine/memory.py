@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from imageferry.api.status import ActionName, Operation
-from imageferry.migration.facts import Completion
+from imageferry.migration.facts import Completion, What
 from imageferry.migration.failures import History
 from imageferry.migration.transitions import Notice
 
@@ -22,6 +22,8 @@ class Memory:
     """Passes in a row that found no API server."""
     operation: tuple[str, datetime] | None = None
     """The open announcement, and when this process first saw it."""
+    missing_since: dict[What, datetime] = field(default_factory=dict)
+    """Since when Azure has denied what is known to be there, without a break."""
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
     refused: ActionName | None = None
@@ -38,6 +40,10 @@ class Memory:
         elif self.operation is None or self.operation[0] != operation.id:
             self.operation = (operation.id, now)
         return self.operation[1] if self.operation else None
+
+    def denied(self, what: What, now: datetime) -> None:
+        """Note that Azure denies what is known to be there."""
+        self.missing_since.setdefault(what, now)
 
     def hear(self, token: str | None) -> None:
         """Start anew with patience when somebody asks for a pass."""

@@ -24,7 +24,7 @@ from imageferry.migration.errors import GiveUpError, MigrationError, PostponedEr
 from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
 from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
-from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
+from imageferry.migration.steps import Act, Brake, Case, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
 log = structlog.get_logger()
@@ -97,7 +97,9 @@ class Passes:
             step = decide(running.migration, running.facts, self._context(running))
             if not isinstance(step, Look):
                 break
-            running.facts = running.facts.plus(step.what, await self._look(step.what, running))
+            fact = await self._look(step.what, running)
+            running.facts = running.facts.plus(step.what, fact)
+            self._note_absence(running, step.what, fact)
         running.memory.completion = step.completion
         if isinstance(step, Wait):
             return await self._wait(running, step)
@@ -111,9 +113,17 @@ class Passes:
             cluster=self._terms.cluster,
             completion=running.memory.completion,
             operation_since=running.memory.since(migration.status.operation, now),
+            missing_since=running.memory.missing_since,
             peers=self._intake.roster.peers_of(migration.metadata.uid),
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
         )
+
+    def _note_absence(self, running: "_Running", what: What, fact: Fact[Any]) -> None:
+        case = Case(running.migration, running.facts, self._context(running))
+        if fact is MISSING and what is not What.IMAGE and case.hears_of(what):
+            running.memory.denied(what, self._clock())
+        else:
+            running.memory.missing_since.pop(what, None)
 
     def _recent_deletions(self, uid: str, now: datetime) -> tuple[datetime, ...]:
         """Return when others' images were deleted within the window, as resources or this process know."""
@@ -171,6 +181,7 @@ class Passes:
         except BaseException:
             self._deletions.pop(uid, None)
             raise
+        running.memory.missing_since.clear()
         try:
             correlation = await self._azure.perform(step.action)
         except MigrationError as error:

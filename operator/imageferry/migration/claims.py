@@ -18,7 +18,8 @@ from typing import Any
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
 from imageferry.api.spec import Mode
 from imageferry.api.status import ActionName, ConditionStatus, Phase, ReceiptOutcome
-from imageferry.migration import requests
+from imageferry.migration import absence, requests
+from imageferry.migration.facts import What
 from imageferry.migration.report import REPLICATED
 
 
@@ -48,6 +49,8 @@ class Peer:
     waits: bool
     """Whether it may be waiting for another one."""
     creates_gallery: bool
+    known: frozenset[What] = frozenset()
+    """What it tells to be there."""
     creating: ActionName | None = None
     """What it has announced to create."""
     deleted_at: datetime | None = None
@@ -92,9 +95,17 @@ def of(migration: ImageMigration) -> Peer:
         busy=migration.status.operation is not None or migration.status.phase in (Phase.CREATING, Phase.REPLICATING),
         waits=migration.status.phase is Phase.PENDING,
         creates_gallery=spec.gallery.create is not None,
+        known=absence.known(migration.status),
         creating=migration.status.operation.action if migration.status.operation else None,
         deleted_at=_deleted_at(migration),
     )
+
+
+def known_to(peers: Iterable[Peer], what: What, migration: ImageMigration) -> bool:
+    """Whether another migration tells that the resource which this one wants is there."""
+    claim = Claim(what)
+    mine = of(migration).ids[claim]
+    return any(what in peer.known and peer.ids[claim] == mine for peer in peers)
 
 
 def holder(claim: Claim, migration: ImageMigration, peers: Iterable[Peer]) -> Peer | None:

@@ -128,7 +128,7 @@ def grace_elapsed(case: DeletionCase) -> Answer:
         return blocks("the grace counts from the verification")
     if published > case.now and grace:
         return blocks("publishedDate is in the future: the clocks of Azure and of the operator differ")
-    due = max(at, min(published, case.now)) + grace
+    due = max(at, min(published, case.now)) + grace if grace else case.now
     if case.now >= due:
         return holds("the grace has passed")
     return Answer(passed=False, message=f"the grace ends at {due:%Y-%m-%dT%H:%M:%SZ}", due=due)
@@ -184,7 +184,8 @@ IMMEDIATE: dict[str, Guard] = {
     "VerificationCurrent": verification_current,
     "GraceElapsed": grace_elapsed,
 }
-DEFERRED_GUARDS: dict[str, Guard] = {"Settled": settled, "WithinRate": within_rate, "NotShared": not_shared}
+DEFERRED_GUARDS: dict[str, Guard] = {"WithinRate": within_rate, "NotShared": not_shared, "Settled": settled}
+"""Settled comes last: each process counts it anew, and a restart must not change what another guard says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ def evaluate(case: DeletionCase) -> Evaluation:
 
 def wants_siblings(evaluation: Evaluation, siblings: Fact[tuple[Sibling, ...]]) -> bool:
     """Whether nothing but the look at other migrations is missing."""
-    return not isinstance(siblings, Found) and list(evaluation.blocking) == ["NotShared"]
+    return not isinstance(siblings, Found) and next(iter(evaluation.blocking), None) == "NotShared"
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,5 +1,6 @@
 """What `decide` may answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -7,6 +8,7 @@ from typing import TypeAlias
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import ActionName, Status
+from imageferry.migration import absence, claims
 from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
 from imageferry.migration.requests import Action
@@ -73,6 +75,8 @@ class Context:
     """What this process remembers of the migration from earlier passes."""
     operation_since: datetime | None = None
     """When this process first saw the announcement that is open now. Clocks of others do not count."""
+    missing_since: Mapping[What, datetime] = field(default_factory=dict)
+    """Since when this process has seen nothing but 404 of what is known to be there."""
     peers: tuple[Peer, ...] = ()
     """Other migrations that share an image, a gallery, a definition or a version with this one."""
     brake: Brake = field(default_factory=Brake)
@@ -102,6 +106,19 @@ class Case:
         if operation is None or operation.action is not name or since is None:
             return False
         return self.now - since < self.timing.disbelief
+
+    def knows(self, what: What) -> bool:
+        """Whether this migration's own status tells that this is there or was requested."""
+        return what in absence.known(self.migration.status)
+
+    def hears_of(self, what: What) -> bool:
+        """Whether its own status or that of another migration tells it."""
+        return self.knows(what) or claims.known_to(self.context.peers, what, self.migration)
+
+    def denied_long(self, what: What) -> bool:
+        """Whether Azure has denied it for so long that no cache can be the cause."""
+        since = self.context.missing_since.get(what)
+        return since is not None and self.now - since >= self.timing.disbelief
 
     def next_attempt(self, name: ActionName) -> int:
         """Return how often this will have been announced, the coming time included."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from imageferry.api.status import (
-    ActionName,
     DefinitionStatus,
     Phase,
     Severity,
@@ -19,7 +18,7 @@ from imageferry.api.status import (
 )
 from imageferry.migration import claims, definitions, edits, identity, preflight, regions, requests, verification
 from imageferry.migration.claims import Claim
-from imageferry.migration.facts import UNSEEN, Found, GalleryDefinition, ManagedImage, What
+from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
     DEFINITION_READY,
@@ -41,10 +40,8 @@ BUILD_BUDGET = 3
 
 def decide(case: Case) -> Step:
     """Return the next step towards a build."""
-    if case.announced(ActionName.CREATE_VERSION):
-        return _disbelieve(
-            case, Phase.CREATING, "CreatingVersion", "the version was requested; Azure does not show it yet"
-        )
+    if case.knows(What.VERSION) and not case.denied_long(What.VERSION):
+        return _disbelieve(case, What.VERSION)
     match case.facts.image:
         case Found(image):
             return _check_image(case, image)
@@ -66,8 +63,32 @@ def source_status(image: ManagedImage) -> SourceStatus:
     )
 
 
-def _disbelieve(case: Case, phase: Phase, reason: str, message: str) -> Wait:
-    return Wait(_status(case, Summary(phase, reason, message)), case.timing.soon * 3)
+_DENIED = {
+    What.GALLERY: Summary(Phase.DEFINING, "CreatingGallery", "the gallery was requested; Azure does not show it yet"),
+    What.DEFINITION: Summary(
+        Phase.DEFINING, "CreatingDefinition", "the definition was requested; Azure does not show it yet"
+    ),
+    What.VERSION: Summary(
+        Phase.CREATING, "CreatingVersion", "the version was requested or seen; Azure does not show it now"
+    ),
+}
+
+
+def _disbelieve(case: Case, what: What) -> Wait:
+    """Wait until Azure shows what is known to be there, or has denied it for long; all that is known of it stays."""
+    before = case.migration.status
+    status = _status(
+        case, _DENIED[what], operation=before.operation, definition=before.definition, version=before.version
+    )
+    return Wait(status, case.timing.soon * 3)
+
+
+def _vanished(case: Case) -> dict[str, Any]:
+    """Return the fields of a version whose absence is believed: nothing of it is known any more but the builds."""
+    before = case.migration.status.version
+    attempts = before.attempts if before else None
+    version = VersionStatus(id=requests.version_id(case.migration), attempts=attempts) if attempts else None
+    return {"operation": None, "version": version, "replication": None}
 
 
 def _without_image(case: Case) -> Step:
@@ -101,10 +122,8 @@ def _see_definition(case: Case, image: ManagedImage) -> Step:
             return _check_definition(case, image, definition)
         case _ if case.facts.definition is UNSEEN:
             return Look(What.DEFINITION)
-    if case.announced(ActionName.CREATE_DEFINITION):
-        return _disbelieve(
-            case, Phase.DEFINING, "CreatingDefinition", "the definition was requested; Azure does not show it yet"
-        )
+    if case.knows(What.DEFINITION) and not case.denied_long(What.DEFINITION):
+        return _disbelieve(case, What.DEFINITION)
     return _create_definition(case, image)
 
 
@@ -113,18 +132,23 @@ def _create_definition(case: Case, image: ManagedImage) -> Step:
         return Look(What.GALLERY)
     if not isinstance(case.facts.gallery, Found):
         return _create_gallery(case, image)
-    gallery = case.facts.gallery.value
+    return _define(case, image, case.facts.gallery.value)
+
+
+def _define(case: Case, image: ManagedImage, gallery: Gallery) -> Step:
+    unseen = DefinitionStatus(id=requests.definition_id(case.migration))
     if holder := claims.holder(Claim.DEFINITION, case.migration, case.context.peers):
-        return waiting(case, Claim.DEFINITION, holder, says=not_built("WaitingForDefinition"), **_seen(case, image))
+        says = not_built("WaitingForDefinition")
+        return waiting(case, Claim.DEFINITION, holder, says=says, definition=unseen, **_seen(case, image))
     finding = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
     if finding:
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
+        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image), definition=unseen)
     if gallery.provisioning_state not in (SUCCEEDED, "Updating"):
         summary = Summary(Phase.DEFINING, "CreatingGallery", f"the gallery is {gallery.provisioning_state}")
-        return Wait(_status(case, summary, **_seen(case, image)), case.timing.soon)
-    wanted = DefinitionStatus(
-        id=requests.definition_id(case.migration), applied=edits.definition_wanted(case.migration.spec.definition)
-    )
+        return Wait(_status(case, summary, definition=unseen, **_seen(case, image)), case.timing.soon)
+    if case.hears_of(What.DEFINITION) and not case.denied_long(What.DEFINITION):
+        return _disbelieve(case, What.DEFINITION)
+    wanted = unseen.model_copy(update={"applied": edits.definition_wanted(case.migration.spec.definition)})
     summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
     says = {PREFLIGHT: _passed(case, image)}
     status = _status(case, summary, says=says, definition=wanted, **_seen(case, image))
@@ -137,26 +161,28 @@ def _create_gallery(case: Case, image: ManagedImage) -> Step:
     gallery = case.migration.spec.gallery
     if gallery.create is None:
         finding = preflight.gallery_missing(case.migration)
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
-    if case.announced(ActionName.CREATE_GALLERY):
-        told = "the gallery was requested; Azure does not show it yet"
-        return _disbelieve(case, Phase.DEFINING, "CreatingGallery", told)
+        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image), definition=None)
+    if case.knows(What.GALLERY) and not case.denied_long(What.GALLERY):
+        return _disbelieve(case, What.GALLERY)
     if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
-        return waiting(case, Claim.GALLERY, holder, says=not_built("WaitingForGallery"), **_seen(case, image))
+        says = not_built("WaitingForGallery")
+        return waiting(case, Claim.GALLERY, holder, says=says, definition=None, **_seen(case, image))
+    if case.hears_of(What.GALLERY) and not case.denied_long(What.GALLERY):
+        return _disbelieve(case, What.GALLERY)
     summary = Summary(Phase.DEFINING, "CreatingGallery", "the gallery is requested")
-    status = _status(case, summary, says={PREFLIGHT: _passed(case, image)}, **_seen(case, image))
+    says = {PREFLIGHT: _passed(case, image)}
+    status = _status(case, summary, says=says, definition=None, **_seen(case, image))
     action = requests.create_gallery(case.migration, gallery.create, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
 
 
 def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
-    """Return the fields that come from the image, and none of a version; an announcement is over at the next step."""
+    """Return the fields that come from the image, and none of a version."""
     found = preflight.examine(case.migration, image, now=case.now)
     return {
         "source": source_status(image),
         "findings": [finding.status for finding in found] or None,
-        "operation": None,
-        "replication": None,
+        **_vanished(case),
     }
 
 
@@ -199,9 +225,12 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         if holder := claims.holder(claim, case.migration, case.context.peers):
             says |= not_built(f"WaitingFor{claim.title()}")
             return waiting(case, claim, holder, says=says, **common)
+    if case.hears_of(What.VERSION) and not case.denied_long(What.VERSION):
+        return _disbelieve(case, What.VERSION)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
     spec = case.migration.spec.version
     applied = edits.version_wanted(spec, regions.wanted(spec, image.location), joined=False)
+    version = VersionStatus(id=requests.version_id(case.migration), attempts=builds or None, applied=applied)
     status = _status(
         case,
         Summary(Phase.CREATING, "CreatingVersion", "the version is requested"),
@@ -210,8 +239,7 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         verification=voided.verification,
         proof=None,
         deletion=None,
-        version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None, applied=applied),
-        **common,
+        **common | {"version": version},
     )
     action = requests.create_version(case.migration, image, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
@@ -220,17 +248,17 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
 def _status(case: Case, summary: Summary, *, says: Mapping[str, Says] | None = None, **fields: Any) -> Status:  # noqa: ANN401 - as `compose`
     """Compose a status that claims no version, whatever was said before: siblings trust what stands there."""
     told = not_built(summary.reason) | dict(says or {})
-    return compose(case.migration, summary, now=case.now, says=told, **{"replication": None, **fields})
+    return compose(case.migration, summary, now=case.now, says=told, **(_vanished(case) | fields))
 
 
 def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
     says = {PREFLIGHT: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
+    return stalled(case, reason, message, says=says, **(_vanished(case) | fields))
 
 
 def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
     says = {DEFINITION_READY: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
+    return stalled(case, reason, message, says=says, **(_vanished(case) | fields))
 
 
 def not_built(reason: str) -> dict[str, Says]:

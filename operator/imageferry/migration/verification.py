@@ -55,7 +55,7 @@ def judge(status: Status, proof: Proof, *, now: datetime, not_before: datetime |
     if bound != proof.digest:
         return voided(said, f"it vouched for {bound or 'no proof'}, and the proof is now {proof.digest}", now=now)
     given = status.verification or Verification()
-    at = min(_first_seen(said, given, not_before) or now, now)  # the clock of an earlier leader may have been ahead
+    at = _first_seen(said, given, not_before) or now
     kept = given.model_copy(update={"digest": bound, "at": at, "method": given.method or METHOD_CONDITION})
     return Verdict(_accepted(said, now=now), kept, current=True, message=f"verified for {bound}")
 
