@@ -187,14 +187,15 @@ def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
 
 
 def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
+    seen = {"source": source_status(image), "definition": definition_status(case, definition)}
     if finding := definition_finding(case, image, definition):
-        return _definition_stall(case, "DefinitionMismatch", finding, source=source_status(image))
+        return _definition_stall(case, "DefinitionMismatch", finding, **seen)
     if definition.provisioning_state == "Failed":
         finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
-        return _definition_stall(case, "DefinitionFailed", finding, source=source_status(image))
+        return _definition_stall(case, "DefinitionFailed", finding, **seen)
     if definition.provisioning_state != SUCCEEDED:
         summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-        return Wait(_status(case, summary), case.timing.soon)
+        return Wait(_status(case, summary, **seen), case.timing.soon)
     return _build(case, image, definition)
 
 
