@@ -187,7 +187,7 @@ def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
 
 
 def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
-    seen = {"source": source_status(image), "definition": definition_status(case, definition)}
+    seen: dict[str, Any] = {"source": source_status(image), "definition": definition_status(case, definition)}
     if finding := definition_finding(case, image, definition):
         return _definition_stall(case, "DefinitionMismatch", finding, **seen)
     if definition.provisioning_state == "Failed":
