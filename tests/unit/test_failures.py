@@ -1,5 +1,6 @@
 """What an error does to the status, and when it is tried again: from its class alone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from imageferry.migration.errors import (
     UnlistedError,
     WaitForStateError,
 )
+from imageferry.migration.facts import MISSING, Fact, Facts, Found, GalleryVersion
 from imageferry.migration.failures import Failure, History
+from imageferry.migration.steps import Case
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
 
@@ -219,14 +222,21 @@ class TestInvalid:
         assert {each["lastTransitionTime"] for each in patch["conditions"]} == {"2026-05-01T12:00:00Z"}
 
 
-def test_what_was_seen_gone_before_the_error_is_not_claimed() -> None:
+ANOTHERS = build.version(source_id=f"{build.IMAGE_ID}-2")
+LAGGING = replace(build.version(), provisioning_state="Updating")
+
+
+@pytest.mark.parametrize(
+    "seen", [MISSING, Found(ANOTHERS), Found(LAGGING)], ids=["missing", "built from another image", "updating"]
+)
+def test_what_was_seen_gone_before_the_error_is_not_claimed(seen: Fact[GalleryVersion]) -> None:
     """A version that the same pass saw missing is neither ready nor replicated, nor is the migration (promise 3)."""
     kinds = ("Ready", "VersionReady", "Replicated", "DefinitionReady")
     said: Json = {
         "conditions": [{"type": kind, "status": "True"} for kind in kinds],
         "replication": {"summary": "1/1", "progress": 100},
     }
-    subject = failures.without_version(build.migration(status=said), now=NOW)
+    subject = failures.corrected(Case(build.migration(status=said), Facts(version=seen), build.context()))
     failure = Failure(QUOTA, _history(QUOTA), stuck=True, after=RETRY)
     status = failures.status(subject, failure, now=NOW)
 

@@ -181,11 +181,17 @@ class Deeds:
             self.estate.define(name, like=like, fitting=fitting)
         self.say(f"definition {name}: {fitting}")
 
+    def govern(self, of: int, how: str) -> None:
+        """Let those who run the subscription forbid something."""
+        self.estate.govern(how, image_id(self.source(of)))
+        self.say(f"governance: {how}")
+
     # fate
 
     def calm(self) -> None:
         """End all faults."""
         self.estate.faults.clear()
+        self.estate.ungovern()
         self.estate.stale = 0
         self.world.leader.kubernetes.cuts = []
         self.world.leader.deaf = False

@@ -14,6 +14,7 @@ from imageferry.simulator.clock import SimClock
 from imageferry.simulator.cloud import Cloud
 from imageferry.simulator.faults import Fault, Faults, Stale
 from imageferry.simulator.gateway import Gateway, Received, Services
+from imageferry.simulator.governance import Policy, Role
 from imageferry.simulator.ledger import Ledger
 from imageferry.simulator.limits import Limits
 from imageferry.simulator.tokens import Tokens
@@ -33,6 +34,19 @@ CACHE = timedelta(seconds=240)
 """How long ARM may answer from before a change."""
 FLAPPING = True
 """Whether a read may be stale after another one has shown the change already."""
+
+
+EVERYTHING = Role("everything", ("*",))
+RIGHTS = {
+    "reader": Role("reader", ("*/read",)),
+    "blind": Role("blind", ("*",), ("Microsoft.Compute/images/read",)),
+    "no delete": Role("no delete", ("*",), ("Microsoft.Compute/images/delete",)),
+}
+"""What the operator may do where somebody has taken rights away."""
+GOVERNING = (
+    *("CanNotDelete of image", "CanNotDelete of group", "ReadOnly of gallery", "ReadOnly of image", "policy"),
+    *RIGHTS,
+)
 
 
 @dataclass(slots=True)
@@ -119,6 +133,7 @@ class Estate:
         self.fooled: set[str] = set()
         """What the read that is under way is answered for from an old cache."""
         self._captured = 0
+        self._locks = set[str]()
         self.cloud.put_gallery("prod", group="gallery")
         self.cloud.put_group("legacy")
         for name in IMAGES:
@@ -199,6 +214,26 @@ class Estate:
             return
         change(seen.body)
         self.cloud.put(resource, seen.body)
+
+    def govern(self, how: str, image: str) -> None:
+        """Let those who run the subscription forbid something: by a lock, a policy, or the operator's rights."""
+        scopes = {"image": image, "group": image.partition("/providers/")[0], "gallery": gallery_id()}
+        kind, _, at = how.partition(" of ")
+        if kind in ("CanNotDelete", "ReadOnly"):
+            self._locks.add(self.cloud.put_lock(f"{kind}-{at}", scope=scopes[at], level=kind))
+        elif kind == "policy":
+            self.cloud.put_policy(Policy(name="walk", types=("Microsoft.Compute/galleries/images*",)))
+        else:
+            self.cloud.revoke("*")
+            self.cloud.assign("*", RIGHTS[kind], scope="/")
+
+    def ungovern(self) -> None:
+        """Take all that back."""
+        for lock in self._locks:
+            self.cloud.remove_lock(lock)
+        self._locks.clear()
+        self.cloud.remove_policy("walk")
+        self.cloud.assign("*", EVERYTHING, scope="/")
 
     def hasten(self, seconds: float | None) -> None:
         """Let versions be built in so many seconds; None for Azure's usual time."""

@@ -7,9 +7,10 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from imageferry.migration.steps import Brake
 from imageferry.simulator import Answer, FailOperation, FailRegion, Fault, HtmlPage, Reset
 from tests.walks.deeds import Deeds
-from tests.walks.estate import IMAGES, REGIONS
+from tests.walks.estate import GOVERNING, IMAGES, REGIONS
 from tests.walks.forgeries import FORGERIES
 from tests.walks.world import HOUR, World
 
@@ -26,7 +27,14 @@ FAULTS = (
     Answer(409, "ScopeLocked"),
     Answer(400, "InvalidParameter", provider=True),
     Answer(408, "RequestTimeout"),
+    Answer(409, "SourceBusy", provider=True),
+    Answer(409, "QuotaExceeded", provider=True),
+    Answer(409, "GalleryImageVersionBeingCreated", provider=True),
+    Answer(403, "LinkedAuthorizationFailed"),
+    Answer(412, "PreconditionFailed", provider=True),
+    Answer(504, "GatewayTimeout"),
     HtmlPage(),
+    HtmlPage(502),
     Reset("before"),
     Reset("after"),
 )
@@ -36,6 +44,8 @@ CALLS = (
 )
 BUILD_FAULTS = (
     FailOperation("InternalExecutionError", "no"),
+    FailOperation("Conflict", "the generations differ", after=1),
+    FailOperation("AllocationFailed", "no room", after=400),
     FailRegion("northeurope"),
     FailRegion("swedencentral", code="ReplicationFailed"),
     FailRegion("westeurope"),
@@ -214,6 +224,17 @@ class Walk(RuleBasedStateMachine):
         self.world.estate.faults.add(Fault(operation, does, times=times))
         self.deeds.say(f"{times} times {operation}: {does}")
 
+    @rule(of=index, how=st.sampled_from(GOVERNING))
+    def govern(self, of: int, how: str) -> None:
+        """Let a lock, a policy or missing rights stand in the way until all is calm."""
+        self.deeds.govern(of, how)
+
+    @rule(does=st.sampled_from(FAULTS), chance=st.sampled_from([0.1, 0.4, 0.8]))
+    def flaky(self, does: Any, chance: float) -> None:
+        """Let any call fail by chance until all is calm."""
+        self.world.estate.faults.add(Fault("*", does, probability=chance))
+        self.deeds.say(f"by chance of {chance}: {does}")
+
     @rule(does=st.sampled_from(BUILD_FAULTS))
     def build_fault(self, does: Any) -> None:
         """Let the next build fail after it was accepted."""
@@ -252,10 +273,14 @@ class Walk(RuleBasedStateMachine):
             leader.deliver(1)
         self.deeds.say(f"events: {how}")
 
-    @rule(jump=st.sampled_from([0, 0, 0, -DAY, -HOUR, HOUR, 40 * DAY]))
-    def crash(self, jump: int) -> None:
-        """Kill the operator between passes; the next one may start under another wall clock."""
+    @rule(
+        jump=st.sampled_from([0, 0, 0, -DAY, -HOUR, HOUR, 40 * DAY]),
+        brake=st.sampled_from([Brake(), Brake(), Brake(), Brake(most=1), Brake(most=0), Brake(enabled=False)]),
+    )
+    def crash(self, jump: int, brake: Brake) -> None:
+        """Kill the operator between passes; the next one may start under another wall clock, with other settings."""
         self.world.skew += timedelta(seconds=jump)
+        self.world.brake = brake
         self.world.restart()
 
     @rule(after=ticks)

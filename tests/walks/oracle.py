@@ -234,8 +234,8 @@ class Oracle:
         operation = status.get("operation")
         if operation and operation["id"] != (old.get("operation") or {}).get("id"):
             self._announced(current, operation, after, sight)
-        # a pass that met an error keeps what stands there of a version that it saw, forged or not
-        if current.looked and (current.clean or (current.version is None and current.uid not in self.forged)):
+        # a pass that met an error says less, and leaves a forged status as it stands
+        if current.looked and (current.clean or current.uid not in self.forged):
             self._truthful(current, after)
 
     def _announced(self, current: Pass, operation: Json, body: Json, sight: Sight | None) -> None:

@@ -16,6 +16,7 @@ from imageferry.engine.intake import Intake, uid_of, version_of
 from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import KubernetesApi
 from imageferry.engine.queue import WorkQueue
+from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
 from tests.walks.apiserver import Connection, Event
 from tests.walks.line import Line
@@ -135,15 +136,20 @@ class SteppedEngine(Engine):
 class Process:
     """An operator process, with the events that have not arrived at it yet, and what it saw and does."""
 
-    def __init__(self, line: Line, kubernetes: Connection, azure: Azure, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, line: Line, kubernetes: Connection, azure: Azure, *, now: Callable[[], datetime], brake: Brake
+    ) -> None:
         self.line, self.kubernetes = line, kubernetes
         self.events: list[Event] = []
         self.deaf = False
         self.skew = timedelta()
         self.current: Pass | None = None
         self.sights: dict[str, Sight] = {}
+        self.brake = brake
+        self.deletions: list[datetime] = []
+        """When it deleted images lately."""
         self._now, self._epoch = now, now()
-        intake, terms = Intake(), Terms(CLUSTER, TIMING)
+        intake, terms = Intake(), Terms(CLUSTER, TIMING, brake)
         passes = Passes(azure, kubernetes, intake, leadership=Leading(), terms=terms, clock=lambda: now() + self.skew)
         self.engine = SteppedEngine(passes, kubernetes, intake, clock=self._elapsed)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from imageferry.api.resource import parse
 from imageferry.azure import Azure
+from imageferry.migration.steps import Brake
 from imageferry.simulator.gateway import Received, Sent
 from imageferry.simulator.ledger import Effect
 from tests.walks.apiserver import ApiServer, Connection, Event
@@ -31,6 +32,8 @@ class World:
         self.oracle = Oracle(self.estate, self.server)
         self.skew = timedelta()
         """How far the wall's clock is ahead of the true time; a process reads it once, at its start."""
+        self.brake = Brake()
+        """The settings of a process that starts."""
         self.writes = 0
         self._before: tuple[Json | None, int] = (None, 0)
         self.leader = self.start()
@@ -56,7 +59,7 @@ class World:
         )
         azure = Azure(CLOUD, may_write=lambda: True, transport=transport)
         self.loop.run_until_complete(azure.__aenter__())
-        process = Process(line, kubernetes, azure, now=self.estate.now)
+        process = Process(line, kubernetes, azure, now=self.estate.now, brake=self.brake)
         process.skew = self.skew
         process.engine.began = lambda uid: self._began(process, uid)
         process.engine.ended = lambda _, error: self._ended(process, error)
@@ -184,6 +187,16 @@ class World:
             elif entry.effect is Effect.ACCEPTED:
                 self.estate.changed[request.path.casefold()] = ("deleted", self.estate.now())
             self.oracle.mutated(current, entry, before=before)
+            if entry.operation == "images.delete" and entry.effect is Effect.ACCEPTED:
+                self._braked(process)
+
+    def _braked(self, process: Process) -> None:
+        """Judge a deletion by the settings of the process that sent it."""
+        now, most = self.estate.now(), process.brake.most
+        process.deletions = [each for each in process.deletions if now - each < TIMING.rate_window]
+        if not process.brake.enabled or (most is not None and len(process.deletions) >= most):
+            self.oracle.breaks(1, f"an image was deleted though the settings say {process.brake}")
+        process.deletions.append(now)
 
     def _see(self, process: Process, request: Received, sent: Sent | None) -> None:
         """Remember since when a process sees a version complete."""

@@ -219,8 +219,7 @@ class Passes:
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory
         memory.history = memory.history.plus(error, now)
-        if running.facts.version is MISSING:  # what was seen before the error counts too
-            running.migration = failures.without_version(running.migration, now=now)
+        running.migration = failures.corrected(Case(running.migration, running.facts, self._context(running)))
         stuck = failures.needs_a_person(error, memory.history, now=now, timing=self.timing)
         memory.stalls += stuck
         after = self._stalled(memory) if stuck else failures.delay(error, memory.history, timing=self.timing)

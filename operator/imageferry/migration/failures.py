@@ -7,7 +7,7 @@ from typing import Any
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.spec import ReadyWhen
-from imageferry.api.status import ErrorStatus, Phase, Status
+from imageferry.api.status import Condition, ErrorStatus, Phase, Status
 from imageferry.migration.errors import (
     AskUserError,
     BackOffError,
@@ -17,6 +17,7 @@ from imageferry.migration.errors import (
     UnlistedError,
     WaitForStateError,
 )
+from imageferry.migration.facts import UNSEEN, value_of
 from imageferry.migration.report import (
     FALSE,
     READY,
@@ -31,12 +32,15 @@ from imageferry.migration.report import (
     Summary,
     compose,
 )
+from imageferry.migration.steps import Case
 from imageferry.migration.timing import Timing
+from imageferry.migration.tracking import version_says
 
 SHOWN_FROM = 3
 """A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
-CLAIMS = frozenset({READY, VERSION_READY, REPLICATED})
-"""Conditions that are not True without a version."""
+_GONE = Says(
+    FALSE, "VersionGone", "the version is not there any more, and what it takes to build it could not be looked at"
+)
 HELD_UP = frozenset({READY, RECONCILING, STALLED, SOURCE_DELETED})
 """Conditions that tell of what holds a migration up."""
 
@@ -105,17 +109,30 @@ def _shown(before: ErrorStatus | None, error: MigrationError, *, now: datetime, 
     return shown.model_copy(update={"correlation_id": kept.correlation_id, "retry_time": retry_time})
 
 
-def without_version(migration: ImageMigration, *, now: datetime) -> ImageMigration:
-    """Return the migration with a status that claims no version any more: siblings trust what stands there."""
-    message = "the version is not there any more, and what it takes to build it could not be looked at"
-    withdrawn = {"status": FALSE, "reason": "VersionGone", "message": message}
-    since = {"last_transition_time": now.replace(microsecond=0)}
-    conditions = [
-        each.model_copy(update=withdrawn | since) if each.type in CLAIMS and each.status is TRUE else each
-        for each in migration.status.conditions
-    ]
-    status = migration.status.model_copy(update={"conditions": conditions, "replication": None})
-    return migration.model_copy(update={"status": status})
+def corrected(case: Case) -> ImageMigration:
+    """Return the migration with a status that claims no more than this pass saw of its version before it failed.
+
+    Siblings trust what stands there, so a failed pass must not leave `Replicated` on what is not.
+    """
+    if case.facts.version is UNSEEN:
+        return case.migration
+    version = value_of(case.facts.version)
+    says = version_says(case, version) if version else {VERSION_READY: _GONE, REPLICATED: _GONE}
+    lost = {kind: told for kind, told in says.items() if told.status is not TRUE}
+    if not lost:
+        return case.migration
+    if not case.migration.status.receipt:
+        lost[READY] = lost.get(REPLICATED) or lost[VERSION_READY]
+    conditions = [_withdrawn(each, lost.get(each.type), now=case.now) for each in case.migration.status.conditions]
+    status = case.migration.status.model_copy(update={"conditions": conditions, "replication": None})
+    return case.migration.model_copy(update={"status": status})
+
+
+def _withdrawn(stands: Condition, lost: Says | None, *, now: datetime) -> Condition:
+    if lost is None or stands.status is not TRUE:
+        return stands
+    told = {"status": lost.status, "reason": lost.reason, "message": lost.message}
+    return stands.model_copy(update=told | {"last_transition_time": now.replace(microsecond=0)})
 
 
 def still_held_up(before: Status, found: Status) -> Status:
