@@ -11,6 +11,7 @@ from typing import Any
 from imageferry.api.status import (
     ActionName,
     DefinitionStatus,
+    Deletion,
     Phase,
     Severity,
     SourceStatus,
@@ -209,7 +210,7 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         verified=voided.condition,
         verification=voided.verification,
         proof=None,
-        deletion=None,
+        deletion=unproven(case.migration.status),
         version=VersionStatus(id=requests.version_id(case.migration), attempts=builds or None, applied=applied),
         **common,
     )
@@ -236,6 +237,12 @@ def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> W
 def not_built(reason: str) -> dict[str, Says]:
     """Return what is said while there is no version, whatever was said before."""
     return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
+
+
+def unproven(status: Status) -> Deletion | None:
+    """Return what stays said of the image's deletion when there is no proof any more: that it was requested."""
+    requested = status.deletion.requested_at if status.deletion else None
+    return Deletion(requested_at=requested) if requested else None
 
 
 def _passed(case: Case, image: ManagedImage) -> Says:

@@ -23,6 +23,7 @@ from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import (
     definition_applied,
     definition_edits,
+    left_open,
     version_edits,
     version_fields,
     version_says,
@@ -104,9 +105,11 @@ def is_failed(case: Case, there: GalleryVersion) -> bool:
     A version that failed in an update and is Completed somewhere takes another update.
     """
     spec = case.migration.spec.version
+    if left_open(case, there):
+        return False  # what a repair has opened is closed first
     if regions.failed(spec, there):
         return True
-    edited = regions.completed(spec, there) and version_edits(case, there)
+    edited = regions.completed(spec, there) and (version_edits(case, there) or regions.missing(spec, there))
     return there.provisioning_state == FAILED and not edited
 
 
