@@ -244,7 +244,7 @@ class TestFailedBuild:
 
 
 class TestFailedRegion:
-    """A region is removed only when this migration added it, it never was Completed, and it is not the version's own."""
+    """A region goes only if this migration added it, it never was Completed, and it is not the version's own."""
 
     def test_it_is_removed(self) -> None:
         """In the one PUT that may remove regions; all else goes back as it is."""

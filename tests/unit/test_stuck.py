@@ -109,10 +109,13 @@ def test_a_region_that_never_begins_is_stuck_too() -> None:
     assert "westeurope (Pending, 0 %)" in build.message(step.status, "Stalled")
 
 
-def test_what_is_completed_is_not_stuck_for_lack_of_progress() -> None:
-    """A version that stands for months."""
-    subject, _ = looked(build.migration(BOTH, SMALL), build.version("westeurope", "northeurope"), NOW)
-    _, step = looked(subject, build.version("westeurope", "northeurope"), NOW + timedelta(days=90))
+@pytest.mark.parametrize("state", ["Succeeded", "Updating"])
+def test_what_is_completed_is_not_stuck_for_lack_of_progress(state: str) -> None:
+    """A version that stands for months, and is changed then."""
+    complete = build.version("westeurope", "northeurope")
+    subject, _ = looked(build.migration(BOTH, SMALL), complete, NOW)
+    later = replace(complete, provisioning_state=state)
+    _, step = looked(subject, later, NOW + timedelta(days=90))
     assert build.condition(step.status, "Stalled") is None
 
 
