@@ -13,6 +13,7 @@ import pytest
 from imageferry.simulator import Call, FailRegion, Fault
 from imageferry.simulator.paths import parse_id
 from imageferry.simulator.requests import ArmRequest
+from imageferry.simulator.wire import ArmError
 from tests import manifests
 from tests.cluster import shared
 from tests.cluster.shared import PUT_VERSION, WEST, dig, state, version_id
@@ -47,8 +48,10 @@ def write(world: World, name: str, change: Change, *, body: Json | None = None) 
     change(there)
     kept = {key: there["properties"][key] for key in ("publishingProfile", "safetyProfile")}
     sent = {"location": there["location"], "tags": there["tags"], "properties": {**kept, "storageProfile": {}}}
-    path = parse_id(resource)
-    world.azure.cloud.carry_out(ArmRequest("PUT", path, resource, {}, "2026-03-03", sent, "https://elsewhere"))
+    request = ArmRequest(
+        method="PUT", path=parse_id(resource), target=resource, query={}, api_version="2026-03-03", body=sent
+    )
+    world.azure.cloud.carry_out(request)
 
 
 @contextmanager
@@ -134,7 +137,7 @@ def test_a_stale_body_of_others_cannot_drop_our_region(here: World) -> None:
     here.apply(manifest(name, [WEST, NORTH]))
     shared.until_settled(here, [name], "AwaitingVerification")
 
-    with pytest.raises(Exception, match="allowDeletionOfReplicatedLocations is false"):
+    with pytest.raises(ArmError, match="allowDeletionOfReplicatedLocations is false"):
         write(here, name, replicas(3), body=old)
     assert regions(here, name) == {"West Europe": 1, "North Europe": 1}
 
