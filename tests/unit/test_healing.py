@@ -226,6 +226,15 @@ class TestFailedBuild:
         subject, seen = build.migration(BOTH, status), build.facts(version=failed_build(provisioning_state=state))
         assert build.wait(subject, seen).status.operation == subject.status.operation
 
+    @pytest.mark.parametrize("final", [{}, build.receipt()], ids=["source", "source-deleted"])
+    def test_a_version_that_is_being_deleted_is_no_failure(self, final: Json) -> None:
+        """It is followed until it is gone, without a stall in between."""
+        status = followed(**build.announced(ActionName.DELETE_VERSION), **final)
+        step = build.wait(
+            build.migration(BOTH, status), build.facts(version=failed_build(provisioning_state="Deleting"))
+        )
+        assert build.states(step.status)["Reconciling"] == "True"
+
     def test_a_build_is_known_to_serve_nowhere_from_its_request_on(self) -> None:
         """So a restart between the request and the first look loses nothing."""
         requested = build.migration(BOTH, build.announced(ActionName.CREATE_VERSION, age=OLD))

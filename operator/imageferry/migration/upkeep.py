@@ -32,6 +32,8 @@ from imageferry.migration.tracking import (
 ATTEMPTS = 3
 """Updates that Azure accepts and does not show: then somebody else writes the same fields."""
 
+DELETING = "Deleting"
+
 ENDS = {edits.END_OF_LIFE: "version", edits.DEFINITION_END: "definition"}
 """Fields that Azure takes only while they lie ahead, and the part of the spec that they are in."""
 
@@ -105,8 +107,8 @@ def is_failed(case: Case, there: GalleryVersion) -> bool:
     A version that failed in an update and is Completed somewhere takes another update.
     """
     spec = case.migration.spec.version
-    if left_open(case, there):
-        return False  # what a repair has opened is closed first
+    if there.provisioning_state == DELETING or left_open(case, there):
+        return False  # it goes, perhaps by our hand; and what a repair has opened is closed first
     if regions.failed(spec, there):
         return True
     edited = regions.completed(spec, there) and (version_edits(case, there) or regions.missing(spec, there))
