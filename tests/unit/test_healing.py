@@ -70,7 +70,7 @@ def tags(**changes: str | None) -> dict[str, str]:
 
 def peer(status: Json, *, created: str | None = None) -> Context:
     """Return a context with another migration of the same image and version."""
-    stamp = {"creationTimestamp": created} if created else {}
+    stamp: Json = {"creationTimestamp": created} if created else {}
     other = claims.of(build.migration(status=status, uid="other", name="other", **stamp))
     return replace(build.context(), peers=(other,))
 
@@ -492,6 +492,12 @@ class TestRound:
         there = self.removed(tags=tags(added="northeurope,westeurope"))
         step = build.act(build.migration(BOTH), build.facts(version=there))
         assert _body(step)["tags"]["imageferry-added"] == "northeurope"
+
+    def test_a_plan_tells_the_tag_too(self) -> None:
+        """Field by field, as all that would be sent."""
+        step = build.wait(build.migration(BOTH | {"mode": "Plan"}), build.facts())
+        changes = {each.field: each.after for each in (step.status.plan or [])[0].changes}
+        assert changes["tags.imageferry-added"] == "northeurope"
 
     def test_the_tag_has_room(self) -> None:
         """ARM takes 50 tags of 256 characters: what does not fit is not repaired."""
