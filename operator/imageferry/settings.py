@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(
         600, ge=0, description="How long every region stays Completed, seen by this process, before a deletion."
     )
+    stuck_seconds: float = Field(
+        21_600, ge=600, description="How long a small replication may show no progress before it is said to be stuck."
+    )
     deletion_enabled: bool = Field(default=True, description="false: no managed image is deleted, whatever else holds.")
     deletion_max_per_hour: int = Field(
         60, ge=0, le=100_000, description="Managed images deleted within any hour at most, over all migrations."
@@ -98,7 +101,8 @@ class Settings(BaseSettings):
     def timing(self) -> Timing:
         """All waits."""
         settle, compare = timedelta(seconds=self.settle_seconds), timedelta(seconds=self.compare_seconds)
-        return Timing(settle=settle, compare=compare).scaled(self.speed)
+        stuck = timedelta(seconds=self.stuck_seconds)
+        return Timing(settle=settle, compare=compare, stuck=stuck).scaled(self.speed)
 
     @property
     def brake(self) -> Brake:

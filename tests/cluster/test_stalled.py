@@ -176,19 +176,22 @@ STALLS: dict[str, Stall] = {
     ),
     "failed-build": Stall(
         "VersionFailed",
-        (VERSION, "failed", "delete the version in Azure, and it is built again"),
+        (VERSION, "failed", "it is protected", "delete the version in Azure, and it is built again"),
         given=both(put_image("failed-build"), version_fails("failed-build", FailOperation())),
         cure=remove(version_id("failed-build")),
+        spec={
+            "version": {"endOfLifeDate": "2040-01-01", "safetyProfile": {"blockDeletionBeforeEndOfLife": True}},
+        },
     ),
     "failed-region": Stall(
         "RegionFailed",
-        (VERSION, "northeurope: no capacity", "delete the version in Azure, and it is built again"),
+        (VERSION, "northeurope: no capacity", "not added by this migration", "--target-regions westeurope=1"),
         given=both(
             put_image("failed-region"), version_fails("failed-region", FailRegion("northeurope", "no capacity"))
         ),
         cure=remove(version_id("failed-region")),
         spec={"version": {"targetRegions": [{"name": "westeurope"}, {"name": "northeurope"}]}},
-        keeps_silent=("westeurope",),
+        keeps_silent=("westeurope:",),
     ),
 }
 

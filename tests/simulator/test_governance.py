@@ -184,7 +184,7 @@ async def test_an_update_without_a_source_needs_no_right_on_it(azure: SimulatorS
 
 
 async def test_our_own_role_suffices_to_migrate(azure: SimulatorServer, arm: Arm) -> None:
-    """deploy/azure/role.json holds what a migration does, a missing gallery included, and no more."""
+    """deploy/azure/role.json holds what a migration does, a missing gallery and repairs included, and no more."""
     azure.cloud.put_image("web", group="legacy")
     azure.cloud.put_gallery("prod", group="images")
     azure.cloud.assign("operator", json.loads(ROLE.read_text(encoding="utf-8")), scope=ROOT)
@@ -192,7 +192,9 @@ async def test_our_own_role_suffices_to_migrate(azure: SimulatorServer, arm: Arm
     assert (await arm.version()).status == 201
     assert (await arm("GET", f"{VERSION}?$expand=ReplicationStatus")).status == 200
     assert (await arm("DELETE", IMAGE)).status == 202
-    assert (await arm("DELETE", VERSION)).code == "AuthorizationFailed"
+    azure.clock.advance(600)
+    assert (await arm("DELETE", f"{VERSION}?bypassSoftDelete=true")).status == 202
+    assert (await arm("DELETE", DEFINITION)).code == "AuthorizationFailed"
     assert (await arm("PUT", GALLERY, {"location": "westeurope"})).status == 200
     assert (await arm("DELETE", GALLERY)).code == "AuthorizationFailed"
 

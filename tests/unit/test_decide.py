@@ -414,7 +414,7 @@ class TestAddedRegion:
         action = build.act(build.migration(self.SPEC), build.facts(version=version)).action
 
         assert action.body is not None
-        assert action.body["tags"] == dict(version.tags)
+        assert action.body["tags"] == {**version.tags, "imageferry-added": "uksouth"}
         assert action.body["properties"]["publishingProfile"]["replicaCount"] == 1
         assert "publishedDate" not in action.body["properties"]["publishingProfile"]
 

@@ -36,6 +36,7 @@ def test_nothing_needs_to_be_set() -> None:
         pytest.param("WORKERS", "0", id="no-worker"),
         pytest.param("WORKERS", "65", id="too-many-workers"),
         pytest.param("SETTLE_SECONDS", "-1", id="settled-before-it-began"),
+        pytest.param("STUCK_SECONDS", "0", id="stuck-at-once"),
         pytest.param("SPEED", "0", id="standing-still"),
         pytest.param("LEASE_SECONDS", "2", id="a-lease-too-short-to-renew"),
         pytest.param("CREDENTIAL", "password", id="unknown-credential"),

@@ -177,6 +177,27 @@ class TestVersion:
         assert version.published_date == "2018-01-01T00:00:00.1234567+00:00"
         assert version.replication_mode == "Full"
 
+    @pytest.mark.parametrize(
+        ("storage", "built"),
+        [
+            pytest.param({"source": {"id": build.IMAGE_ID}}, False, id="never-finished"),
+            pytest.param({"source": {}, "osDiskImage": {"sizeInGB": 30, "source": {}}}, True, id="finished"),
+            pytest.param({"source": {}, "osDiskImage": {"hostCaching": "None"}}, True, id="any-disk"),
+            pytest.param({"source": {}, "dataDiskImages": [{"lun": 0}]}, True, id="data-disk"),
+        ],
+    )
+    def test_disks_tell_that_it_was_built(self, storage: Json, *, built: bool) -> None:
+        """Azure fills them in once the creation has succeeded (fact sheet, section 3.5)."""
+        disks = {"osDiskImage": None, "dataDiskImages": None} | storage
+        assert wire.version(_with(VERSION, storageProfile=disks)).built is built
+
+    @pytest.mark.parametrize("allowed", [True, False, None])
+    def test_the_protection_of_its_regions_is_read(self, *, allowed: bool | None) -> None:
+        """Where the api-version tells it."""
+        safety = {"allowDeletionOfReplicatedLocations": allowed}
+        version = wire.version(_with(VERSION, safetyProfile=safety))
+        assert version.allow_deletion_of_replicated_locations is allowed
+
     def test_a_version_without_replication_status_shows_no_region(self) -> None:
         """Nothing said is nothing Completed."""
         assert wire.version(_with(VERSION, replicationStatus=None)).replication == {}

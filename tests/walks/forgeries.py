@@ -48,6 +48,15 @@ def _receipt(status: Json, *, spec: Json, now: str) -> None:
     status["deletion"] = {**(status.get("deletion") or {}), "receipt": receipt}
 
 
+def _repairs(status: Json, *, spec: Json, now: str) -> None:
+    """Say that nothing ever served anywhere, and that no deletion was ever requested."""
+    _operation("CreateVersion")(status, spec=spec, now=now)
+    shown = [{"name": region, "state": "Failed", "repairs": 0} for region in REGIONS]
+    status["replication"] = {"summary": "0/3", "progress": 0, "regions": shown}
+    status["version"] = {"id": "", **(status.get("version") or {}), "attempts": 1}
+    (status.get("deletion") or {}).pop("requestedAt", None)
+
+
 FORGERIES: dict[str, Callable[..., None]] = {
     "replicated": _replicated,
     "guards": _guards,
@@ -56,4 +65,5 @@ FORGERIES: dict[str, Callable[..., None]] = {
     "build": _operation("CreateVersion"),
     "old update": _operation("UpdateVersion", "2020-01-01T00:00:00Z"),
     "receipt": _receipt,
+    "repairs": _repairs,
 }

@@ -23,7 +23,8 @@ Json = dict[str, Any]
 ACTIONS: dict[str, frozenset[str]] = {
     "galleries.createOrUpdate": frozenset({"CreateGallery"}),
     "galleryImages.createOrUpdate": frozenset({"CreateDefinition", "UpdateDefinition"}),
-    "galleryImageVersions.createOrUpdate": frozenset({"CreateVersion", "AddRegions", "UpdateVersion"}),
+    "galleryImageVersions.createOrUpdate": frozenset({"CreateVersion", "AddRegions", "UpdateVersion", "RemoveRegions"}),
+    "galleryImageVersions.delete": frozenset({"DeleteVersion"}),
     "images.delete": frozenset({"DeleteImage"}),
 }
 """Every mutation that there may be, with the announcements that allow it."""
@@ -105,6 +106,10 @@ class Oracle:
     created: Counter[str] = field(default_factory=Counter)
     sent: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     announcements: set[str] = field(default_factory=set)
+    served: dict[BuildKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Regions of a build that an operator was ever shown as Completed."""
+    leaving: set[str] = field(default_factory=set)
+    """Case-folded ids of images whose deletion was ever announced."""
 
     def breaks(self, promise: int, what: str) -> None:
         """Note that a promise was broken."""
@@ -243,6 +248,7 @@ class Oracle:
             self.breaks(2, f"announcement {operation['id']} is not new")
         self.announcements.add(operation["id"])
         is_delete = operation["action"] == "DeleteImage"
+        self.leaving |= {image_of(body["spec"]).casefold()} if is_delete else set()
         wrongs = self.word_wrongs(body, current, sight) if is_delete else frozenset(self._standing(body))
         current.announced = Announcement(operation["id"], operation["action"], operation["resource"], wrongs)
         self.say(f"announced {operation['action']}")
@@ -294,6 +300,8 @@ class Oracle:
         current.clean = current.clean and answer is not None
         if path == version_of(spec).casefold() and answer is not None:
             current.looked, current.version = True, answer or None
+            if answer:
+                self.served[_build(answer)] |= _serving(answer)
         if path == image_of(spec).casefold():
             current.image_missing = answer == {}
 
@@ -307,6 +315,8 @@ class Oracle:
             self.seen[f"{entry.operation} {entry.effect}"] += 1
         if entry.operation == "images.delete":
             self._deleted(current, entry, existed=before is not None)
+        elif entry.operation == "galleryImageVersions.delete":
+            self._unbuilt(current, entry, before)
         elif before and not current.raced and not self._misled(current, entry):
             self._changed(current, entry, before)
         elif effective and entry.operation == "galleryImageVersions.createOrUpdate":
@@ -343,6 +353,24 @@ class Oracle:
         if wrongs := (current.wrongs or frozenset()) | announced:
             self.breaks(1, f"an image was deleted though {sorted(wrongs)}")
 
+    def _unbuilt(self, current: Pass, entry: Entry, before: Json | None) -> None:
+        """Judge the deletion of a version: one that serves nowhere and never did, ours, with its image at hand."""
+        if entry.effect not in EFFECTIVE or before is None:
+            return
+        self.seen["a failed build deleted"] += 1
+        seen = Sighting(before, _build(before), self.estate.builds.get(_build(before)))
+        tags, forged = seen.tags, current.uid in self.forged
+        if _serving(before):
+            self.breaks(1, f"a version was deleted that serves in {sorted(_serving(before))}")
+        if self.served[seen.build] and not forged:
+            self.breaks(1, f"a version was deleted that served in {sorted(self.served[seen.build])}")
+        if (tags.get(MIGRATION_TAG), tags.get(CLUSTER_TAG)) != (current.uid, CLUSTER):
+            self.breaks(1, "a version of others was deleted")
+        if seen.source in self.leaving and not forged:
+            self.breaks(1, "a version was deleted though the deletion of its image was announced")
+        if not current.raced and (seen.content is None or self.estate.content(seen.source) != seen.content):
+            self.breaks(1, "a version was deleted that cannot be built again from the same content")
+
     def _misled(self, current: Pass, entry: Entry) -> bool:
         """Whether nobody could know that Azure still denies what was made: the announcement is gone, or was forged."""
         key = entry.resource_id.casefold()
@@ -355,7 +383,7 @@ class Oracle:
         action = current.announced.action if current.announced else ""
         tags = before.get("tags") or {}
         ours = tags.get(MIGRATION_TAG) == current.uid
-        if not action.startswith(("Update", "Add")):
+        if not action.startswith(("Update", "Add", "Remove")):
             self.breaks(2, f"{action} of what is there already")
             return
         after = self.estate.cloud.get(entry.resource_id)
@@ -368,12 +396,20 @@ class Oracle:
         }:
             self.breaks(2, f"{action} lost tags of others: {lost}")
         if "/versions/" in entry.resource_id:
-            self._regions_stay(action, _targets(before), _targets(after), ours=ours)
+            repaired = self._repairable(current, before) if action == "RemoveRegions" and ours else set()
+            self._regions_stay(action, _targets(before), _targets(after), ours=ours, but=repaired)
         elif not ours:
             self.breaks(2, f"{action} of what others made")
 
-    def _regions_stay(self, action: str, before: Json, after: Json, *, ours: bool) -> None:
-        if lost := before.keys() - after.keys():
+    def _repairable(self, current: Pass, before: Json) -> set[str]:
+        """Return the regions that may be removed: Failed, not the version's own, and Completed never before."""
+        self.seen["failed regions removed"] += 1
+        served = set() if current.uid in self.forged else self.served[_build(before)]
+        failed = {name for name, state in replication(before).items() if state == "Failed"}
+        return failed - served - {short(before["location"])}
+
+    def _regions_stay(self, action: str, before: Json, after: Json, *, ours: bool, but: set[str]) -> None:
+        if lost := before.keys() - after.keys() - but:
             self.breaks(1, f"{action} removed regions: {sorted(lost)}")
         changed = {name for name in before.keys() & after.keys() if before[name] != after[name]}
         if changed and not ours:
@@ -393,6 +429,14 @@ def shown(sent: Sent | None) -> Json | None:
     if sent.status == 200:
         return body
     return {} if body.get("error", {}).get("code") in GONE else None
+
+
+def _build(body: Json) -> BuildKey:
+    return body["id"].casefold(), body["properties"]["publishingProfile"]["publishedDate"]
+
+
+def _serving(body: Json) -> set[str]:
+    return {name for name, state in replication(body).items() if state == "Completed"}
 
 
 def complete(spec: Json, shown: Json | None) -> bool:

@@ -5,6 +5,7 @@ attempt counter, the proof that a verification is compared with, and `applied`: 
 operator decides by what it sees in Azure, never by what it once wrote. `applied` tells
 which values of the spec were sent before, so that only an edit of the spec changes Azure
 and never a difference that somebody made there. `deletion.receipt` only ever stops action.
+`repairs` and `deletion.requestedAt` may forbid a repair; alone they never allow one.
 """
 
 from datetime import datetime
@@ -68,6 +69,8 @@ class ActionName(StrEnum):
     UPDATE_DEFINITION = "UpdateDefinition"
     CREATE_VERSION = "CreateVersion"
     UPDATE_VERSION = "UpdateVersion"
+    REMOVE_REGIONS = "RemoveRegions"
+    DELETE_VERSION = "DeleteVersion"
     DELETE_IMAGE = "DeleteImage"
 
 
@@ -154,6 +157,15 @@ class RegionStatus(ApiModel):
     progress: int | None = Field(None, ge=0, le=100, description="Percent.")
     details: str | None = Field(None, max_length=OUTPUT_TEXT, description="What Azure says about it.")
     since: datetime | None = Field(None, description="When this state was first seen.")
+    last_progress_time: datetime | None = Field(
+        None, description="When its progress was last seen to change, while it is on its way."
+    )
+    repairs: int | None = Field(
+        None,
+        ge=0,
+        description="How often it was removed and added again after a failure. Absent once it was Completed, and where "
+        "it is not known that it never was.",
+    )
 
 
 class ReplicationStatus(ApiModel):
@@ -223,6 +235,7 @@ class Deletion(ApiModel):
         description="What has to hold before the image is deleted.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
+    requested_at: datetime | None = Field(None, description="When the deletion of the image was first announced.")
     receipt: Receipt | None = Field(None, description="How the image went.")
 
 

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -165,7 +166,7 @@ class Azure:
             try:
                 await self._send(action, raw_response_hook=remember)
             except ResourceNotFoundError as exc:
-                if action.name is not ActionName.DELETE_IMAGE or errors.code_of(exc) not in errors.GONE:
+                if action.body is not None or errors.code_of(exc) not in errors.GONE:
                     raise
             except PostponedError as exc:  # only when it was refused for its token and was to be sent once more
                 raise BackOffError("Postponed", str(exc), definite=True, retry_after=exc.after) from exc
@@ -180,6 +181,9 @@ class Azure:
             ActionName.UPDATE_DEFINITION: client.gallery_images.begin_create_or_update,
             ActionName.CREATE_VERSION: client.gallery_image_versions.begin_create_or_update,
             ActionName.UPDATE_VERSION: client.gallery_image_versions.begin_create_or_update,
+            ActionName.REMOVE_REGIONS: client.gallery_image_versions.begin_create_or_update,
+            # a version that is kept for a while comes back with the old bits when its number is built again
+            ActionName.DELETE_VERSION: partial(client.gallery_image_versions.begin_delete, bypass_soft_delete=True),
             ActionName.DELETE_IMAGE: client.images.begin_delete,
         }
         body = () if action.body is None else (dict(action.body),)

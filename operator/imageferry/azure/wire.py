@@ -61,17 +61,20 @@ def version(body: Json) -> GalleryVersion:
     profile = _object(properties, "publishingProfile")
     regions = [{**region, "name": short_name(region["name"])} for region in _list(profile, "targetRegions")]
     summary = _list(_object(properties, "replicationStatus"), "summary")
+    safety, storage = _object(properties, "safetyProfile"), _object(properties, "storageProfile")
     return GalleryVersion(
         id=body["id"],
         location=short_name(body["location"]),
         provisioning_state=properties.get("provisioningState", "Unknown"),
-        source_id=_object(_object(properties, "storageProfile"), "source").get("id") or "",
+        source_id=_object(storage, "source").get("id") or "",
         published_date=profile.get("publishedDate") or "",
         replication_mode=profile.get("replicationMode") or "Full",
         tags=_object(body, "tags"),
         target_regions=tuple(regions),
         publishing_profile=profile,
-        block_deletion_before_end_of_life=_object(properties, "safetyProfile").get("blockDeletionBeforeEndOfLife"),
+        block_deletion_before_end_of_life=safety.get("blockDeletionBeforeEndOfLife"),
+        allow_deletion_of_replicated_locations=safety.get("allowDeletionOfReplicatedLocations"),
+        built=bool(storage.get("osDiskImage") or storage.get("dataDiskImages")),
         replication={short_name(each["region"]): _replication(each) for each in summary},
     )
 

@@ -8,13 +8,13 @@ to a deletion has to hold in the same pass.
 from typing import Any
 
 from imageferry.api.status import Phase
-from imageferry.migration import ending, final, guards, pace, regions, upkeep, verification
+from imageferry.migration import cures, ending, final, guards, healing, pace, regions, stuck, upkeep, verification
 from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, compose
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Case, Look, Step, Wait
 from imageferry.migration.tracking import built_from_source, version_fields, version_says
-from imageferry.migration.unbuilt import definition_finding
+from imageferry.migration.unbuilt import definition_finding, unproven
 
 
 def decide(case: Case, version: GalleryVersion) -> Step:
@@ -23,7 +23,8 @@ def decide(case: Case, version: GalleryVersion) -> Step:
     if not built_from_source(case, version):
         return built_from_another(case, version)
     if upkeep.is_failed(case, version):
-        return _failed(case, version)
+        healed = healing.decide(case, version)
+        return _failed(case, version, why=healed) if isinstance(healed, str) else healed
     if upkeep.takes_updates(version) and (step := upkeep.version(case, version) or upkeep.definition(case, version)):
         return step
     if version.provisioning_state != guards.SUCCEEDED or regions.incomplete(spec.version, version):
@@ -42,14 +43,22 @@ def built_from_another(case: Case, version: GalleryVersion) -> Wait:
     return stalled(case, "VersionConflict", message, says=version_says(case, version), replication=None)
 
 
-def _failed(case: Case, version: GalleryVersion) -> Wait:
+def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
     spec = case.migration.spec.version
-    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in regions.failed(spec, version).items())
-    whole = version.provisioning_state == "Failed" and not regions.completed(spec, version)
-    where = "the build failed in Azure" if whole else "replication failed"
-    cure = "delete the version in Azure, and it is built again"
-    message = f"spec.version.name: version {spec.name}: {where}{f' ({details})' if details else ''}; {cure}"
-    reason = "VersionFailed" if whole else "RegionFailed"
+    failed = regions.failed(spec, version)
+    details = f" ({cures.details(failed)})" if failed else ""
+    again = f"delete the version in Azure, and it is built again: {cures.delete_version(case)}"
+    if healing.is_failed_build(case, version):
+        reason, what = "VersionFailed", f"the build failed in Azure{details}; it is not repaired: {why}; {again}"
+    elif not failed:
+        reason, what = "UpdateFailed", "the last update failed in Azure; set the field that you changed back"
+    elif version.location in failed:
+        reason, what = "RegionFailed", f"replication failed{details}; it is not repaired: {why}; {again}"
+    else:
+        command = cures.remove_regions(case, version, failed)
+        cure = f"take the region out of the version in Azure, and it is added again: {command}"
+        reason, what = "RegionFailed", f"replication failed{details}; it is not repaired: {why}; {cure}"
+    message = f"spec.version.name: version {spec.name}: {what}"
     return stalled(case, reason, message, says=version_says(case, version), **version_fields(case, version))
 
 
@@ -61,7 +70,8 @@ def _replicating(case: Case, version: GalleryVersion) -> Wait:
     says = version_says(case, version)
     phase = Phase.CREATING if version.provisioning_state == "Creating" else Phase.REPLICATING
     fields = version_fields(case, version) | _unless_same_proof(case, version)
-    status = compose(case.migration, Summary(phase, reason, message), now=case.now, says=says, **fields)
+    summary = stuck.summary(case, fields["replication"].regions) or Summary(phase, reason, message)
+    status = compose(case.migration, summary, now=case.now, says=says, **fields)
     shown = status.replication.regions if status.replication else ()
     return Wait(status, pace.next_look(shown, case.now, case.timing))
 
@@ -72,7 +82,12 @@ def _unless_same_proof(case: Case, version: GalleryVersion) -> dict[str, Any]:
     if proof and (proof.version_id, proof.published_date) == (version.id.casefold(), version.published_date):
         return {}
     voided = verification.judge_unproven(case.migration.status, now=case.now)
-    return {"proof": None, "verified": voided.condition, "verification": voided.verification, "deletion": None}
+    return {
+        "proof": None,
+        "verified": voided.condition,
+        "verification": voided.verification,
+        "deletion": unproven(case.migration.status),
+    }
 
 
 def _completed(case: Case, version: GalleryVersion) -> Step:

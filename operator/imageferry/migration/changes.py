@@ -36,7 +36,8 @@ def _merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:
 def _without_progress(status: Status) -> Status:
     if not status.replication:
         return status
-    regions = [region.model_copy(update={"progress": None, "details": None}) for region in status.replication.regions]
+    unmoved = {"progress": None, "details": None, "last_progress_time": None}
+    regions = [region.model_copy(update=unmoved) for region in status.replication.regions]
     replication = status.replication.model_copy(
         update={"progress": 0, "expected_completion_time": None, "regions": regions}
     )

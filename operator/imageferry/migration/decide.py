@@ -7,7 +7,8 @@ looked at first, because while it replicates nothing else is needed.
 Of the status it reads only what the announcement protocol and the binding of a
 verification need: `operation`, the attempt counter, the Verified condition with
 `verification` and the stored `proof`, what was `applied` before, so that only an edit of
-the spec is sent, and `deletion.receipt`, which only ever stops action.
+the spec is sent, and `deletion.receipt`, which only ever stops action. What heals also
+asks `repairs` and `deletion.requestedAt`, which only ever forbid it (ADR 7).
 """
 
 from imageferry.api.resource import ImageMigration

@@ -29,6 +29,7 @@ EXCLUDED = "publishingProfile.excludeFromLatest"
 END_OF_LIFE = "publishingProfile.endOfLifeDate"
 REPLICAS = "publishingProfile.replicaCount"
 BLOCKED = "safetyProfile.blockDeletionBeforeEndOfLife"
+UNPROTECTED = "safetyProfile.allowDeletionOfReplicatedLocations"
 DEFINITION_END = "endOfLifeDate"
 TEXTS = ("description", "releaseNoteUri")
 

@@ -1,6 +1,7 @@
 """Every wanted region is Completed: say what there is to verify, and let the image go when every guard holds."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
@@ -127,9 +128,14 @@ def _blocked(ending: Ending) -> Wait:
 
 def _delete(ending: Ending) -> Act:
     action = requests.delete_image(ending.image)
-    return Act(
-        action, _status(ending, _DELETING, _DELETION_OPEN), ending.case.next_attempt(action.name), ending.completion
-    )
+    first = _requested_at(ending.case.migration.status) or ending.case.now.replace(microsecond=0)
+    deletion = Deletion(guards=ending.evaluation.statuses, requested_at=first)
+    status = _status(ending, _DELETING, _DELETION_OPEN, deletion=deletion)
+    return Act(action, status, ending.case.next_attempt(action.name), ending.completion)
+
+
+def _requested_at(status: Status) -> datetime | None:
+    return status.deletion.requested_at if status.deletion else None
 
 
 def await_deletion(case: Case) -> Wait:
@@ -167,7 +173,7 @@ def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> St
         "proof": ending.proof,
         "verified": ending.verified.condition,
         "verification": ending.verified.verification,
-        "deletion": Deletion(guards=ending.evaluation.statuses),
+        "deletion": Deletion(guards=ending.evaluation.statuses, requested_at=_requested_at(case.migration.status)),
     }
     if isinstance(case.facts.definition, Found):
         says |= definition_says(case.facts.definition.value)

@@ -124,6 +124,9 @@ class GalleryVersion:
     publishing_profile: Mapping[str, Any] = field(default_factory=dict)
     """As ARM gave it."""
     block_deletion_before_end_of_life: bool | None = None
+    allow_deletion_of_replicated_locations: bool | None = None
+    built: bool = True
+    """Whether it has disks, which Azure fills in once its creation has succeeded (fact sheet, section 3.5)."""
     replication: Mapping[str, RegionReplication] = field(default_factory=dict)
     """By short name."""
 

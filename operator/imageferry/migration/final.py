@@ -10,7 +10,7 @@ from typing import Any
 
 from imageferry.api.spec import ReadyWhen
 from imageferry.api.status import ActionName, Deletion, Operation, Phase, Receipt, ReceiptOutcome
-from imageferry.migration import pace, regions, upkeep
+from imageferry.migration import cures, healing, pace, regions, stuck, upkeep
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
@@ -43,22 +43,25 @@ def decide(case: Case, receipt: Receipt, *, may_act: bool) -> Step:
         return _wait(case, receipt)
     version = case.facts.version.value
     if upkeep.is_failed(case, version):
-        return _failed(case, version)
+        healed = healing.repair(case, version) if may_act else "it is suspended"
+        return _failed(case, version, why=healed) if isinstance(healed, str) else healed
     step = None
     if may_act and upkeep.takes_updates(version):
         step = upkeep.version(case, version) or upkeep.definition(case, version)
     return step or _wait(case, receipt)
 
 
-def _failed(case: Case, version: GalleryVersion) -> Wait:
+def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
     """Stop: the image is gone, so nothing can be built again, and nothing is deleted."""
     spec = case.migration.spec.version
     failed = regions.failed(spec, version)
-    details = "; ".join(f"{name}: {text or 'no details'}" for name, text in failed.items())
     what, cure = "spec.version: the last update of the version failed in Azure", "set the field that you changed back"
     if failed:
-        what = f"spec.version.targetRegions: replication failed ({details})"
-        cure = "take the region out of the version in Azure and out of this spec, then add it again"
+        what = f"spec.version.targetRegions: replication failed ({cures.details(failed)}); it is not repaired: {why}"
+        command = cures.remove_regions(case, version, failed)
+        cure = f"take the region out of the version in Azure, and it is added again: {command}"
+    if version.location in failed:
+        cure = "its own region cannot be taken out; build another version from where it is Completed"
     message = (
         f"{what}; the version goes on serving where it is Completed. Its source is gone, so do not delete it: {cure}"
     )
@@ -106,7 +109,8 @@ def _summary(case: Case, sentence: str, fields: Mapping[str, Any]) -> tuple[Summ
         if lagging or version.provisioning_state != SUCCEEDED:
             message = f"{sentence}; waiting for {', '.join(lagging) or 'the version'}"
             after = pace.next_look(fields["replication"].regions, case.now, case.timing)
-            return Summary(Phase.REPLICATING, "Replicating", message), after
+            waits = Summary(Phase.REPLICATING, "Replicating", message)
+            return stuck.summary(case, fields["replication"].regions) or waits, after
     summary = Summary(Phase.COMPLETED, "Completed", f"Completed: {sentence}.", reached=EVERYTHING)
     return summary, case.timing.complete
 

@@ -15,6 +15,8 @@ from imageferry.migration.facts import Disk, GalleryVersion, ManagedImage
 MIGRATION_TAG = "imageferry-migration"
 CLUSTER_TAG = "imageferry-cluster"
 FINGERPRINT_TAG = "imageferry-fingerprint"
+ADDED_TAG = "imageferry-added"
+"""Regions that its migration added to a version of its own after the build, by short name, with commas between."""
 
 
 def same_id(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from imageferry.api.spec import DeletionPolicy
 from imageferry.api.status import Change, Phase, PlannedCall, Severity
-from imageferry.migration import claims, edits, preflight, regions, requests, upkeep
+from imageferry.migration import claims, edits, identity, preflight, regions, requests, upkeep
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
 from imageferry.migration.facts import UNSEEN, Gallery, GalleryVersion, What, value_of
@@ -125,7 +125,16 @@ def _version_update(case: Case, version: GalleryVersion) -> Iterator[PlannedCall
     action = requests.update_version(case.migration, version, changes, now=case.now)
     targets = (action.body or {})["properties"]["publishingProfile"]["targetRegions"]
     new = _flat([target for target in targets if target["name"] in added], edits.REGION.removesuffix("."))
-    yield _updated(action, (*changes, *(Edit(field, None, value) for field, value in new)))
+    yield _updated(
+        action, (*changes, *(Edit(field, None, value) for field, value in new), *_added_tag(action, version))
+    )
+
+
+def _added_tag(action: Action, version: GalleryVersion) -> Iterator[Edit]:
+    """Give the change of the tag that tells which regions were added."""
+    before, after = version.tags.get(identity.ADDED_TAG), (action.body or {})["tags"].get(identity.ADDED_TAG)
+    if before != after:
+        yield Edit(f"{edits.TAG}{identity.ADDED_TAG}", before, after)
 
 
 def _updated(action: Action, changes: tuple[Edit, ...]) -> PlannedCall:

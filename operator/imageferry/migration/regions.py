@@ -8,7 +8,8 @@ from datetime import datetime
 
 from imageferry.api.spec import TargetRegion
 from imageferry.api.spec import Version as WantedVersion
-from imageferry.api.status import RegionStatus, ReplicationStatus
+from imageferry.api.status import ActionName, RegionStatus, ReplicationStatus
+from imageferry.migration import identity
 from imageferry.migration.facts import GalleryVersion, RegionReplication
 
 COMPLETED = "Completed"
@@ -57,18 +58,33 @@ def failed(spec: WantedVersion, version: GalleryVersion) -> dict[str, str]:
     return {
         name: version.replication[name].details
         for name in names
-        if version.replication.get(name, _UNSEEN).state == FAILED
+        if name in version.region_names and version.replication.get(name, _UNSEEN).state == FAILED
     }
 
 
+def added(version: GalleryVersion) -> frozenset[str]:
+    """Return the regions that its migration added after the build, as the version's own tag tells."""
+    return frozenset(filter(None, version.tags.get(identity.ADDED_TAG, "").split(",")))
+
+
 def report(
-    spec: WantedVersion, version: GalleryVersion, *, before: ReplicationStatus | None, now: datetime
+    spec: WantedVersion,
+    version: GalleryVersion,
+    *,
+    before: ReplicationStatus | None,
+    now: datetime,
+    announced: ActionName | None = None,
 ) -> ReplicationStatus:
     """Return the replication as the status shows it; `since` is kept while a state lasts."""
     names = [each.name for each in wanted(spec, version.location)]
     seen = {name: version.replication.get(name, _UNSEEN) for name in names}
     old = {region.name: region for region in before.regions} if before else {}
-    shown = [_region(name, replication, old=old.get(name), now=now) for name, replication in seen.items()]
+    shown = [
+        _region(name, replication, old=old.get(name), now=now).model_copy(
+            update={"repairs": _repairs(name, version, old=old.get(name), announced=announced)}
+        )
+        for name, replication in seen.items()
+    ]
     extra = [RegionStatus(name=name, state=EXTRA) for name in sorted(version.region_names - set(names))]
     completed = sum(replication.state == COMPLETED for replication in seen.values())
     return ReplicationStatus(
@@ -86,7 +102,32 @@ def _region(name: str, replication: RegionReplication, *, old: RegionStatus | No
         progress=_percent(replication),
         details=replication.details[:1024] or None,
         since=since,
+        last_progress_time=_moved(replication, old=old, now=now),
     )
+
+
+def _moved(replication: RegionReplication, *, old: RegionStatus | None, now: datetime) -> datetime | None:
+    if replication.state in (COMPLETED, FAILED):
+        return None
+    stood = old and (old.state, old.progress) == (replication.state, _percent(replication))
+    return (old.last_progress_time or old.since if old and stood else None) or now.replace(microsecond=0)
+
+
+def _repairs(
+    name: str, version: GalleryVersion, *, old: RegionStatus | None, announced: ActionName | None
+) -> int | None:
+    """Return how often a region was repaired, as long as it is known that it never was Completed.
+
+    That is known from the announcement of its build, or from its absence, on; what is not known stays so.
+    """
+    if version.replication.get(name, _UNSEEN).state == COMPLETED:
+        return None
+    absent = name not in version.region_names
+    if old is None:
+        return 0 if absent or announced is ActionName.CREATE_VERSION else None
+    if old.repairs is None:
+        return None
+    return old.repairs + (absent and announced is ActionName.REMOVE_REGIONS)
 
 
 def _percent(replication: RegionReplication) -> int:

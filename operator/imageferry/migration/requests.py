@@ -6,7 +6,7 @@ names its source in the first PUT only; later ones send an empty storageProfile,
 keeps it (section 3.5). ARM replaces targetRegions as a whole, so an update repeats all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,9 @@ from imageferry.migration.facts import Gallery, GalleryDefinition, GalleryVersio
 
 Body = dict[str, Any]
 
+MOST_TAGS, LONGEST_TAG = 50, 256
+"""Limits of ARM: tags of a resource, and characters of a tag's value."""
+
 _AS_GIVEN = (
     "description", "releaseNoteUri", "recommended", "disallowed", "eula", "privacyStatementUri", "purchasePlan",
 )  # fmt: skip
@@ -33,6 +36,8 @@ FIELDS: dict[ActionName, str] = {
     ActionName.UPDATE_DEFINITION: "spec.definition",
     ActionName.CREATE_VERSION: "spec.version",
     ActionName.UPDATE_VERSION: "spec.version",
+    ActionName.REMOVE_REGIONS: "spec.version.targetRegions",
+    ActionName.DELETE_VERSION: "spec.version.name",
     ActionName.DELETE_IMAGE: "spec.source.managedImageId",
 }
 """The part of the spec that a body is made of."""
@@ -107,7 +112,7 @@ def create_version(migration: ImageMigration, image: ManagedImage, *, cluster: s
     """Build the version from the image, in the image's region, with our tags."""
     spec = migration.spec.version
     profile: Body = {
-        "targetRegions": [_region(region, spec) for region in regions.wanted(spec, image.location)],
+        "targetRegions": [target_region(region, spec) for region in regions.wanted(spec, image.location)],
         "replicaCount": spec.replica_count,
         "storageAccountType": str(spec.storage_account_type),
         "replicationMode": str(spec.replication_mode),
@@ -138,7 +143,7 @@ def update_version(
     changed = {edit.field: edit.after for edit in changes}
     profile = {key: value for key, value in version.publishing_profile.items() if key != "publishedDate"}
     _drop_past(profile, now)
-    added = [_region(region, spec) for region in regions.missing(spec, version)]
+    added = [target_region(region, spec) for region in regions.missing(spec, version)]
     profile["targetRegions"] = [*(_changed_region(region, changed) for region in version.target_regions), *added]
     if edits.EXCLUDED in changed:
         profile["excludeFromLatest"] = changed[edits.EXCLUDED] == "true"
@@ -146,14 +151,37 @@ def update_version(
         profile["replicaCount"] = spec.replica_count
     if edits.END_OF_LIFE in changed:
         profile["endOfLifeDate"] = changed[edits.END_OF_LIFE]
-    safety = {"allowDeletionOfReplicatedLocations": False}
-    if version.block_deletion_before_end_of_life is not None:
-        safety["blockDeletionBeforeEndOfLife"] = version.block_deletion_before_end_of_life
+    safety = _safety(version, removes=False)
     if edits.BLOCKED in changed:
         safety["blockDeletionBeforeEndOfLife"] = changed[edits.BLOCKED] == "true"
     properties = {"publishingProfile": profile, "storageProfile": {}, "safetyProfile": safety}
-    body = {"location": version.location, "tags": _tags(version.tags, changes), "properties": properties}
+    tags = _tags(version.tags, changes)
+    if version.tags.get(identity.MIGRATION_TAG) == migration.metadata.uid:
+        tags |= _added_tag(version, tags, [str(region["name"]) for region in added])
+    body = {"location": version.location, "tags": tags, "properties": properties}
     return Action(ActionName.UPDATE_VERSION, version_id(migration), body)
+
+
+def remove_regions(
+    migration: ImageMigration, version: GalleryVersion, names: Collection[str], *, now: datetime
+) -> Action:
+    """Take failed regions out of the version; all else goes back as it is.
+
+    Azure lets a region go only while allowDeletionOfReplicatedLocations is true (fact sheet, section 6). The next
+    update, which adds them again, takes that back.
+    """
+    profile = {key: value for key, value in version.publishing_profile.items() if key != "publishedDate"}
+    _drop_past(profile, now)
+    profile["targetRegions"] = [dict(region) for region in version.target_regions if region["name"] not in names]
+    safety = _safety(version, removes=True)
+    properties = {"publishingProfile": profile, "storageProfile": {}, "safetyProfile": safety}
+    body = {"location": version.location, "tags": dict(version.tags), "properties": properties}
+    return Action(ActionName.REMOVE_REGIONS, version_id(migration), body)
+
+
+def delete_version(migration: ImageMigration) -> Action:
+    """Delete a version whose build failed, for good even where the gallery keeps deleted ones."""
+    return Action(ActionName.DELETE_VERSION, version_id(migration))
 
 
 def delete_image(image: ManagedImage) -> Action:
@@ -170,7 +198,8 @@ def _identifier(migration: ImageMigration) -> Body:
     }
 
 
-def _region(region: TargetRegion, version: WantedVersion) -> Body:
+def target_region(region: TargetRegion, version: WantedVersion) -> Body:
+    """Return a target region as the spec has it, with nothing left to Azure's defaults."""
     body: Body = {
         "name": region.name,
         "regionalReplicaCount": region.regional_replica_count or version.replica_count,
@@ -188,6 +217,30 @@ def _changed_region(region: Mapping[str, Any], changed: Mapping[str, str | None]
         **({"regionalReplicaCount": int(count)} if count else {}),
         **({"excludeFromLatest": excluded == "true"} if excluded else {}),
     }
+
+
+def _safety(version: GalleryVersion, *, removes: bool) -> Body:
+    blocks = version.block_deletion_before_end_of_life
+    return {
+        "allowDeletionOfReplicatedLocations": removes,
+        **({} if blocks is None else {"blockDeletionBeforeEndOfLife": blocks}),
+    }
+
+
+def _added_tag(version: GalleryVersion, tags: Mapping[str, str], added: Iterable[str]) -> Body:
+    """Return the tag that tells which regions this migration added; empty where Azure has no room for it.
+
+    A region that is Completed leaves it: it is never repaired by removing it.
+    """
+    if identity.ADDED_TAG not in tags and len(tags) >= MOST_TAGS:
+        return {}
+    lagging = regions.added(version) - {
+        name for name, each in version.replication.items() if each.state == regions.COMPLETED
+    }
+    names = sorted((lagging & version.region_names) | set(added))
+    while len(text := ",".join(names)) > LONGEST_TAG:
+        names.pop()
+    return {identity.ADDED_TAG: text} if text or identity.ADDED_TAG in tags else {}
 
 
 def _tags(present: Mapping[str, str], changes: Iterable[Edit]) -> Body:

@@ -22,6 +22,8 @@ class Timing:
     """Between looks at a version that builds or replicates, at least."""
     building_most: timedelta = timedelta(minutes=30)
     """And at most, however long it takes."""
+    stuck: timedelta = timedelta(hours=6)
+    """How long a small replication may show no progress before it is reported (fact sheet, section 6)."""
     soon: timedelta = timedelta(seconds=3)
     """Between looks at something that takes seconds: a definition, a deletion."""
     awaiting: timedelta = timedelta(minutes=10)

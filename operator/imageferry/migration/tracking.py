@@ -46,7 +46,18 @@ def version_edits(case: Case, version: GalleryVersion) -> tuple[Edit, ...]:
     """Return the edits that a version of ours does not show yet; a version of others is not edited."""
     if not is_ours(case, version.tags):
         return ()
-    return edits.pending(_version_wanted(case, version), _version_applied(case), edits.version_actual(version))
+    changed = edits.pending(_version_wanted(case, version), _version_applied(case), edits.version_actual(version))
+    return (*changed, *left_open(case, version))
+
+
+def left_open(case: Case, version: GalleryVersion) -> tuple[Edit, ...]:
+    """Return the edit that protects the regions of a version of ours again: a repair took that away, or somebody."""
+    ours = is_ours(case, version.tags) and version.tags.get(identity.CLUSTER_TAG) == case.context.cluster
+    if not (ours and version.allow_deletion_of_replicated_locations):
+        return ()
+    if not regions.completed(case.migration.spec.version, version):
+        return ()  # Azure takes no update then, and there is nothing to protect
+    return (Edit(edits.UNPROTECTED, "true", "false"),)
 
 
 def definition_edits(case: Case, definition: GalleryDefinition) -> tuple[Edit, ...]:
@@ -92,7 +103,9 @@ def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
 
 def _replication(case: Case, version: GalleryVersion) -> ReplicationStatus:
     before = case.migration.status.replication
-    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now)
+    operation = case.migration.status.operation if is_ours(case, version.tags) else None
+    announced = operation.action if operation else None
+    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now, announced=announced)
     if before and before.regions == seen.regions:
         return before  # no progress is no news
     return seen.model_copy(update={"expected_completion_time": pace.expected(seen.regions, case.now)})
@@ -143,6 +156,10 @@ def _unresolved(operation: Operation | None, case: Case, version: GalleryVersion
     elif operation.action is ActionName.UPDATE_DEFINITION:
         definition = case.facts.definition
         pending = not isinstance(definition, Found) or bool(definition_edits(case, definition.value))
+    elif operation.action is ActionName.REMOVE_REGIONS:
+        pending = bool(regions.failed(case.migration.spec.version, version))
+    elif operation.action is ActionName.DELETE_VERSION:
+        pending = is_ours(case, version.tags) and version.provisioning_state in (regions.FAILED, "Deleting")
     else:
         pending = operation.action is ActionName.DELETE_IMAGE
     return operation if pending else None

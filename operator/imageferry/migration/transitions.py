@@ -13,6 +13,8 @@ ACTIONS = {
     "UpdateDefinition": ("DefinitionUpdateRequested", "a change of the image definition is requested"),
     "CreateVersion": ("VersionRequested", "the image version is requested"),
     "UpdateVersion": ("VersionUpdateRequested", "a change of the image version is requested"),
+    "RemoveRegions": ("RegionRepairRequested", "the removal of failed regions, to add them again, is requested"),
+    "DeleteVersion": ("RebuildRequested", "the deletion of a failed version, to build it again, is requested"),
     "DeleteImage": ("SourceDeletionRequested", "the deletion of the managed image is requested"),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from imageferry.api.status import (
     DefinitionStatus,
+    Deletion,
     Phase,
     Severity,
     SourceStatus,
@@ -239,7 +240,7 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         verified=voided.condition,
         verification=voided.verification,
         proof=None,
-        deletion=None,
+        deletion=unproven(case.migration.status),
         **common | {"version": version},
     )
     action = requests.create_version(case.migration, image, cluster=case.context.cluster)
@@ -265,6 +266,12 @@ def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> W
 def not_built(reason: str) -> dict[str, Says]:
     """Return what is said while there is no version, whatever was said before."""
     return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
+
+
+def unproven(status: Status) -> Deletion | None:
+    """Return what stays said of the image's deletion when there is no proof any more: that it was requested."""
+    requested = status.deletion.requested_at if status.deletion else None
+    return Deletion(requested_at=requested) if requested else None
 
 
 def _passed(case: Case, image: ManagedImage) -> Says:

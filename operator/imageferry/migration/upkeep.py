@@ -23,6 +23,7 @@ from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import (
     definition_applied,
     definition_edits,
+    left_open,
     version_edits,
     version_fields,
     version_says,
@@ -30,6 +31,8 @@ from imageferry.migration.tracking import (
 
 ATTEMPTS = 3
 """Updates that Azure accepts and does not show: then somebody else writes the same fields."""
+
+DELETING = "Deleting"
 
 ENDS = {edits.END_OF_LIFE: "version", edits.DEFINITION_END: "definition"}
 """Fields that Azure takes only while they lie ahead, and the part of the spec that they are in."""
@@ -104,9 +107,11 @@ def is_failed(case: Case, there: GalleryVersion) -> bool:
     A version that failed in an update and is Completed somewhere takes another update.
     """
     spec = case.migration.spec.version
+    if there.provisioning_state == DELETING or left_open(case, there):
+        return False  # it goes, perhaps by our hand; and what a repair has opened is closed first
     if regions.failed(spec, there):
         return True
-    edited = regions.completed(spec, there) and version_edits(case, there)
+    edited = regions.completed(spec, there) and (version_edits(case, there) or regions.missing(spec, there))
     return there.provisioning_state == FAILED and not edited
 
 

@@ -59,7 +59,10 @@ class FailOperation:
 
 @dataclass(frozen=True, slots=True)
 class FailRegion:
-    """Accept the version, and let one region fail when it would be completed; with `code` the operation fails too."""
+    """Accept the version, and let a region that is new in it fail when it would be completed.
+
+    With `code` the operation fails too. A call that does not add the region is not affected.
+    """
 
     region: str
     details: str = "Replication failed in this region. Remove the region and add it again."

@@ -266,7 +266,7 @@ def _begin(
     path, of_type = resource.path, TYPES[resource.path.kind]
     lasts = of_type.lasts(world.durations, kind) if seconds is None else seconds
     at_once = sources.verdict(world, resource) if kind is Kind.CREATE and path.kind == versions.KIND else None
-    fault, region = request.fault(FailOperation), request.fault(FailRegion)
+    fault, region = request.fault(FailOperation), _failing(request, resource)
     failure = at_once
     if at_once is not None:
         lasts = 0
@@ -293,6 +293,16 @@ def _begin(
     if path.kind == versions.KIND and kind is not Kind.DELETE:
         resource.replicas = replicate(world, resource, operation, region, broken=failure is not None and region is None)
     return operation
+
+
+def _failing(request: ArmRequest, resource: Resource) -> FailRegion | None:
+    """Give the fault of a region that this request adds: one that is there already, or not asked for, cannot fail."""
+    fault = request.fault(FailRegion)
+    if fault is None or resource.path.kind != versions.KIND:
+        return None
+    targets = section(resource.properties, "publishingProfile")["targetRegions"]
+    wanted = {short_name(target["name"]) for target in targets}
+    return fault if short_name(fault.region) in wanted - resource.replicas.keys() else None
 
 
 def replicate(
