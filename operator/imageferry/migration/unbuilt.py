@@ -6,21 +6,36 @@ built again within a budget; what was verified of the old one does not count for
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imageferry.api.status import (
     ActionName,
     DefinitionStatus,
+    FindingStatus,
     Phase,
     Severity,
     SourceStatus,
     Status,
     VersionStatus,
 )
-from imageferry.migration import claims, definitions, edits, identity, preflight, regions, requests, verification
+from imageferry.migration import (
+    claims,
+    definitions,
+    edits,
+    findings,
+    identity,
+    inquiry,
+    preflight,
+    regions,
+    requests,
+    surroundings,
+    verification,
+)
 from imageferry.migration.claims import Claim
-from imageferry.migration.facts import UNSEEN, Found, GalleryDefinition, ManagedImage, What
+from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
+from imageferry.migration.preflight import Finding
 from imageferry.migration.report import (
     DEFINITION_READY,
     FALSE,
@@ -37,6 +52,8 @@ from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, definition_status
 
 BUILD_BUDGET = 3
+LONGEST = 4096
+"""Characters of a message that tells several findings."""
 
 
 def decide(case: Case) -> Step:
@@ -80,96 +97,149 @@ def _without_image(case: Case) -> Step:
 
 
 def _check_image(case: Case, image: ManagedImage) -> Step:
-    source = source_status(image)
     if image.provisioning_state == "Failed":
         message = f"spec.source.managedImageId: the image {image.id} is Failed; create it anew"
-        return _preflight_stall(case, "SourceFailed", message, source=source)
+        return _preflight_stall(case, "SourceFailed", message, source=source_status(image))
     if image.provisioning_state != SUCCEEDED:
         message = f"the image is {image.provisioning_state}; waiting until it is {SUCCEEDED}"
-        summary = Summary(Phase.CHECKING, "SourceNotSettled", message)
-        return Wait(_status(case, summary, source=source), case.timing.soon * 3)
-    found = preflight.examine(case.migration, image, now=case.now)
-    if found and found[0].severity is Severity.BLOCKS:
-        shown = [finding.status for finding in found]
-        return _preflight_stall(case, found[0].reason, found[0].message, source=source, findings=shown)
-    return _see_definition(case, image)
+        return _await(case, "SourceNotSettled", message, source=source_status(image))
+    checked = _Checked(image, preflight.examine(case.migration, image, now=case.now))
+    return _refused(case, checked) or _see_definition(case, checked)
 
 
-def _see_definition(case: Case, image: ManagedImage) -> Step:
+def _see_definition(case: Case, checked: "_Checked") -> Step:
     match case.facts.definition:
         case Found(definition):
-            return _check_definition(case, image, definition)
+            return _check_definition(case, checked, definition)
         case _ if case.facts.definition is UNSEEN:
             return Look(What.DEFINITION)
     if case.announced(ActionName.CREATE_DEFINITION):
         return _disbelieve(
             case, Phase.DEFINING, "CreatingDefinition", "the definition was requested; Azure does not show it yet"
         )
-    return _create_definition(case, image)
+    return _create_definition(case, checked)
 
 
-def _create_definition(case: Case, image: ManagedImage) -> Step:
+def _create_definition(case: Case, checked: "_Checked") -> Step:
     if case.facts.gallery is UNSEEN:
         return Look(What.GALLERY)
     if not isinstance(case.facts.gallery, Found):
-        return _create_gallery(case, image)
+        return _create_gallery(case, checked)
     gallery = case.facts.gallery.value
     if holder := claims.holder(Claim.DEFINITION, case.migration, case.context.peers):
-        return waiting(case, Claim.DEFINITION, holder, says=not_built("WaitingForDefinition"), **_seen(case, image))
-    finding = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
-    if finding:
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
+        says = not_built("WaitingForDefinition")
+        return waiting(case, Claim.DEFINITION, holder, says=says, **_seen(case, checked))
     if gallery.provisioning_state not in (SUCCEEDED, "Updating"):
         summary = Summary(Phase.DEFINING, "CreatingGallery", f"the gallery is {gallery.provisioning_state}")
-        return Wait(_status(case, summary, **_seen(case, image)), case.timing.soon)
+        return Wait(_status(case, summary, **_seen(case, checked)), case.timing.soon)
+    return _request_definition(case, checked, gallery)
+
+
+def _request_definition(case: Case, checked: "_Checked", gallery: Gallery) -> Step:
+    end = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
+    if end:
+        return _preflight_stall(case, end.reason, end.message, **_seen(case, checked.plus(end)))
+    checked, step = _look_around(case, checked)
+    if step:
+        return step
     wanted = DefinitionStatus(
         id=requests.definition_id(case.migration), applied=edits.definition_wanted(case.migration.spec.definition)
     )
     summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-    says = {PREFLIGHT: _passed(case, image)}
-    status = _status(case, summary, says=says, definition=wanted, **_seen(case, image))
-    action = requests.create_definition(case.migration, image, gallery, cluster=case.context.cluster)
+    says = {PREFLIGHT: _passed(case, checked)}
+    status = _status(case, summary, says=says, definition=wanted, **_seen(case, checked))
+    plan = surroundings.purchase_plan(case.migration, case.facts)
+    action = requests.create_definition(case.migration, checked.image, gallery, plan=plan, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
 
 
-def _create_gallery(case: Case, image: ManagedImage) -> Step:
+def _create_gallery(case: Case, checked: "_Checked") -> Step:
     """Create the gallery where the spec allows it."""
     gallery = case.migration.spec.gallery
     if gallery.create is None:
-        finding = preflight.gallery_missing(case.migration)
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image))
+        missing = preflight.gallery_missing(case.migration)
+        return _preflight_stall(case, missing.reason, missing.message, **_seen(case, checked.plus(missing)))
     if case.announced(ActionName.CREATE_GALLERY):
         told = "the gallery was requested; Azure does not show it yet"
         return _disbelieve(case, Phase.DEFINING, "CreatingGallery", told)
     if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
-        return waiting(case, Claim.GALLERY, holder, says=not_built("WaitingForGallery"), **_seen(case, image))
+        return waiting(case, Claim.GALLERY, holder, says=not_built("WaitingForGallery"), **_seen(case, checked))
+    checked, step = _look_around(case, checked)
+    if step:
+        return step
     summary = Summary(Phase.DEFINING, "CreatingGallery", "the gallery is requested")
-    status = _status(case, summary, says={PREFLIGHT: _passed(case, image)}, **_seen(case, image))
+    status = _status(case, summary, says={PREFLIGHT: _passed(case, checked)}, **_seen(case, checked))
     action = requests.create_gallery(case.migration, gallery.create, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
 
 
-def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
+def _check_definition(case: Case, checked: "_Checked", definition: GalleryDefinition) -> Step:
+    source = source_status(checked.image)
+    if finding := definition_finding(case, checked.image, definition):
+        return _definition_stall(case, "DefinitionMismatch", finding, source=source)
+    if definition.provisioning_state == "Failed":
+        finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
+        return _definition_stall(case, "DefinitionFailed", finding, source=source)
+    if definition.provisioning_state != SUCCEEDED:
+        summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
+        return Wait(_status(case, summary), case.timing.soon)
+    return _build(case, checked, definition)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The image, and all that was found so far, what blocks first."""
+
+    image: ManagedImage
+    found: tuple[Finding, ...] = ()
+
+    def plus(self, *more: Finding) -> "_Checked":
+        return replace(self, found=preflight.ordered((*self.found, *more)))
+
+
+def _look_around(case: Case, checked: _Checked) -> tuple[_Checked, Step | None]:
+    """Look at what lies around, once and before the first write; a step comes where that is not the end of it."""
+    if case.facts.surroundings is UNSEEN and inquiry.of(case.migration, case.facts):
+        return checked, Look(What.SURROUNDINGS)
+    checked = checked.plus(*surroundings.examine(case.migration, checked.image, case.facts))
+    if step := _refused(case, checked):
+        return checked, step
+    if busy := surroundings.busy(checked.found):
+        return checked, _await(case, busy.reason, busy.message, **_seen(case, checked))
+    return checked, None
+
+
+def _refused(case: Case, checked: _Checked) -> Wait | None:
+    """Stall where something blocks; every blocking finding is told at once."""
+    found = preflight.blocking(checked.found)
+    if not found:
+        return None
+    message = "; ".join(finding.message for finding in found)[:LONGEST]
+    return _preflight_stall(case, found[0].reason, message, **_seen(case, checked))
+
+
+def _await(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `compose`
+    summary = Summary(Phase.CHECKING, reason, message)
+    return Wait(_status(case, summary, **fields), case.timing.soon * 3)
+
+
+def _seen(case: Case, checked: _Checked) -> dict[str, Any]:
     """Return the fields that come from the image, and none of a version; an announcement is over at the next step."""
-    found = preflight.examine(case.migration, image, now=case.now)
     return {
-        "source": source_status(image),
-        "findings": [finding.status for finding in found] or None,
+        "source": source_status(checked.image),
+        "findings": _findings(case, checked) or None,
         "operation": None,
         "replication": None,
     }
 
 
-def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
-    if finding := definition_finding(case, image, definition):
-        return _definition_stall(case, "DefinitionMismatch", finding, source=source_status(image))
-    if definition.provisioning_state == "Failed":
-        finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
-        return _definition_stall(case, "DefinitionFailed", finding, source=source_status(image))
-    if definition.provisioning_state != SUCCEEDED:
-        summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-        return Wait(_status(case, summary), case.timing.soon)
-    return _build(case, image, definition)
+def _findings(case: Case, checked: _Checked) -> list[FindingStatus]:
+    """Return what was found, with what was found around before and is not looked at again."""
+    now = [finding.status for finding in checked.found]
+    if case.facts.surroundings is not UNSEEN:
+        return now
+    before = case.migration.status.findings or ()
+    return now + [f for f in before if f.reason in findings.AROUND and f.severity is not Severity.BLOCKS]
 
 
 def definition_finding(case: Case, image: ManagedImage, definition: GalleryDefinition) -> str | None:
@@ -184,11 +254,11 @@ def definition_finding(case: Case, image: ManagedImage, definition: GalleryDefin
     )
 
 
-def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
+def _build(case: Case, checked: _Checked, definition: GalleryDefinition) -> Step:
     before = case.migration.status.version
     builds = (before.attempts if before else None) or 0
-    says = {PREFLIGHT: _passed(case, image), **definition_says(definition)}
-    common = {**_seen(case, image), "definition": definition_status(case, definition)}
+    says = definition_says(definition)
+    common = {**_seen(case, checked), "definition": definition_status(case, definition)}
     if builds >= BUILD_BUDGET:
         message = (
             f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
@@ -199,6 +269,13 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         if holder := claims.holder(claim, case.migration, case.context.peers):
             says |= not_built(f"WaitingFor{claim.title()}")
             return waiting(case, claim, holder, says=says, **common)
+    if case.facts.gallery is UNSEEN and not inquiry.just_created(case.migration, definition):
+        return Look(What.GALLERY)
+    checked, step = _look_around(case, checked)
+    if step:
+        return step
+    says, image = says | {PREFLIGHT: _passed(case, checked)}, checked.image
+    common |= _seen(case, checked)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
     spec = case.migration.spec.version
     applied = edits.version_wanted(spec, regions.wanted(spec, image.location), joined=False)
@@ -238,6 +315,6 @@ def not_built(reason: str) -> dict[str, Says]:
     return {kind: Says(FALSE, reason, "there is no version yet") for kind in (VERSION_READY, REPLICATED)}
 
 
-def _passed(case: Case, image: ManagedImage) -> Says:
-    warnings = [finding.message for finding in preflight.examine(case.migration, image, now=case.now)]
-    return Says(TRUE, "Passed", "; ".join(["the image, the gallery and the definition fit together", *warnings]))
+def _passed(case: Case, checked: _Checked) -> Says:
+    told = [f"{each.severity}: {each.message}" for each in _findings(case, checked)]
+    return Says(TRUE, "Passed", "; ".join(["the image, the gallery and the definition fit together", *told])[:LONGEST])
