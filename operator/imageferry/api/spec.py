@@ -154,7 +154,7 @@ class Identifier(ApiModel):
 
 
 class PurchasePlan(ApiModel):
-    """Marketplace plan of the image. A managed image does not carry it, so it has to be said here."""
+    """Marketplace plan of the image. A managed image does not carry it; its captured machine does, while it exists."""
 
     name: str = Field(description="Name of the plan.", max_length=128)
     publisher: str = Field(description="Publisher of the plan.", max_length=128)
@@ -194,7 +194,9 @@ class Definition(ApiModel):
         None, description="Feature SecurityType of the definition. Default: Standard for a new definition."
     )
     purchase_plan: PurchasePlan | None = Field(
-        None, description="Marketplace plan. Default: none for a new definition, that of an existing one."
+        None,
+        description="Marketplace plan. Default: that of the captured machine where it still exists, else none, for a "
+        "new definition; that of an existing one.",
     )
     features: list[Feature] | None = Field(
         None,

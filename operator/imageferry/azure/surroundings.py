@@ -73,6 +73,11 @@ class Surveyor:
         return await self._once(("quotas", subscription, region), lambda: self._quotas(subscription, region))
 
     async def _locks_of(self, group: str) -> Reading[tuple[Lock, ...]]:
+        """Ask the subscription, whose list has the locks of all its groups; with rights in groups alone, the group."""
+        subscription = "/".join(group.split("/")[:3])
+        everywhere = await self._once(("locks", subscription), lambda: self._locks(subscription))
+        if isinstance(everywhere, Found):
+            return everywhere
         return await self._once(("locks", group), lambda: self._locks(group))
 
     async def _encryption_set_of(self, resource: str) -> Reading[str]:
@@ -110,9 +115,9 @@ class Surveyor:
         listed = [each.as_dict() async for each in self._compute(subscription).usage.list(region)]
         return {each["name"]["value"]: Quota(int(each["currentValue"]), int(each["limit"])) for each in listed}
 
-    async def _locks(self, group: str) -> tuple[Lock, ...]:
-        path = f"{group}/providers/Microsoft.Authorization/locks?api-version={LOCKS}"
-        listed = [each async for each in self._values(group.split("/")[2], path)]
+    async def _locks(self, scope: str) -> tuple[Lock, ...]:
+        path = f"{scope}/providers/Microsoft.Authorization/locks?api-version={LOCKS}"
+        listed = [each async for each in self._values(scope.split("/")[2], path)]
         return tuple(Lock(each["name"], _scope(each["id"]), each["properties"]["level"]) for each in listed)
 
     async def _encryption_set(self, resource: str) -> str:

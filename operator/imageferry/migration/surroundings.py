@@ -93,8 +93,9 @@ def _soft_deleted(migration: ImageMigration, around: Surroundings) -> Iterator[F
 
 def _locks(migration: ImageMigration, around: Surroundings) -> Iterator[Finding]:
     spec, version = migration.spec, requests.version_id(migration)
-    held = {lock.scope.casefold(): lock for locks in around.locks.values() for lock in value_of(locks) or ()}
-    for scope, lock in sorted(held.items()):
+    held = {lock for locks in around.locks.values() for lock in value_of(locks) or ()}
+    for lock in sorted(held, key=lambda lock: (lock.scope.casefold(), lock.name)):
+        scope = lock.scope.casefold()
         if lock.level == "ReadOnly" and _covers(scope, version):
             yield blocks(
                 "GalleryLocked",
