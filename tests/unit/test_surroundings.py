@@ -412,6 +412,6 @@ def test_every_finding_is_in_the_docs_with_its_severity() -> None:
     documented = {(kind.reason, kind.severity.value) for kind in findings.KINDS}
 
     assert said <= documented
-    elsewhere = {"SourceFailed", "DefinitionFailed", "WaitsForVersion", "WaitsForSource"}
+    elsewhere = {"SourceFailed", "WaitsForVersion", "WaitsForSource"}
     assert {reason for reason, _ in documented - said} == elsewhere
     assert len(documented) == len(findings.KINDS)

@@ -174,12 +174,11 @@ def _create_gallery(case: Case, checked: "_Checked") -> Step:
 
 
 def _check_definition(case: Case, checked: "_Checked", definition: GalleryDefinition) -> Step:
-    source = source_status(checked.image)
     if finding := definition_finding(case, checked.image, definition):
-        return _definition_stall(case, "DefinitionMismatch", finding, source=source)
+        return _definition_stall(case, checked, preflight.blocks("DefinitionMismatch", finding))
     if definition.provisioning_state == "Failed":
         finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
-        return _definition_stall(case, "DefinitionFailed", finding, source=source)
+        return _definition_stall(case, checked, preflight.blocks("DefinitionFailed", finding))
     if definition.provisioning_state != SUCCEEDED:
         summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
         return Wait(_status(case, summary), case.timing.soon)
@@ -305,9 +304,10 @@ def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wa
     return stalled(case, reason, message, says=says, **{"replication": None, **fields})
 
 
-def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
-    says = {DEFINITION_READY: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
+def _definition_stall(case: Case, checked: _Checked, found: Finding) -> Wait:
+    failed = Says(FALSE, found.reason, found.message)
+    says = {PREFLIGHT: failed, DEFINITION_READY: failed, **not_built(found.reason)}
+    return stalled(case, found.reason, found.message, says=says, **_seen(case, checked.plus(found)))
 
 
 def not_built(reason: str) -> dict[str, Says]:
