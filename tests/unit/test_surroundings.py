@@ -363,6 +363,34 @@ def test_what_blocks_stalls_with_every_finding() -> None:
     assert "all 10 image versions" in told
 
 
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        pytest.param(build.facts(version=MISSING, image=MISSING), "SourceMissing", id="image"),
+        pytest.param(
+            build.facts(version=MISSING, image=build.image(provisioning_state="Failed")), "SourceFailed", id="failed"
+        ),
+        pytest.param(NO_GALLERY, "GalleryMissing", id="gallery"),
+        pytest.param(
+            build.facts(version=MISSING, definition=build.definition(os_type="Linux")),
+            "DefinitionMismatch",
+            id="other-os",
+        ),
+        pytest.param(
+            build.facts(version=MISSING, definition=build.definition(provisioning_state="Failed")),
+            "DefinitionFailed",
+            id="definition-failed",
+        ),
+    ],
+)
+def test_whatever_blocks_is_a_finding(facts: Facts, reason: str) -> None:
+    """In the list, in PreflightPassed and in Stalled, whichever look it comes from."""
+    status = build.wait(build.migration(), facts).status
+
+    assert [(each.severity.value, each.reason) for each in status.findings or []] == [("Blocks", reason)]
+    assert (build.reason(status, "PreflightPassed"), build.reason(status, "Stalled")) == (reason, reason)
+
+
 def test_a_source_that_is_busy_is_waited_for() -> None:
     """It is nobody's fault: neither Stalled nor sent."""
     status = blocked(Surroundings(versions=Found((BUSY,))), DEFINED)

@@ -301,7 +301,8 @@ def _status(case: Case, summary: Summary, *, says: Mapping[str, Says] | None = N
 
 def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
     says = {PREFLIGHT: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **{"replication": None, **fields})
+    found = [preflight.blocks(reason, message).status]
+    return stalled(case, reason, message, says=says, **{"replication": None, "findings": found, **fields})
 
 
 def _definition_stall(case: Case, checked: _Checked, found: Finding) -> Wait:
