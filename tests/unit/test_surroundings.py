@@ -83,6 +83,12 @@ ADOPTED = FIRST | {"quotas": ("westeurope",), "versions": build.DEFINITION_ID}
             ENCRYPTED, NOTHING, FIRST | {"encryption_sets": (SET.upper().replace("/SUBSC", "/subsc"),)}, id="keys"
         ),
         pytest.param(
+            build.patched(ENCRYPTED, {"gallery": {"id": build.GALLERY_ID.replace("000001", "000002")}}),
+            NOTHING,
+            FIRST | {"locks": (GROUP.replace("000001", "000002"), LEGACY)},
+            id="keys-elsewhere",
+        ),
+        pytest.param(
             {},
             build.facts(version=MISSING, definition=MISSING, image=build.image(source_virtual_machine=None)),
             {name: value for name, value in FIRST.items() if name != "machine"},

@@ -111,8 +111,10 @@ def _groups(migration: ImageMigration) -> tuple[str, ...]:
 
 
 def _encryption_sets(migration: ImageMigration) -> tuple[str, ...]:
+    """Return those in the gallery's subscription; one that is elsewhere is refused without a look."""
     found = {}
     for region in migration.spec.version.target_regions or ():
         for resource in regions.encryption_sets(region):
-            found[resource.casefold()] = resource
+            if identity.same_id(subscription_of(resource), subscription_of(migration.spec.gallery.id)):
+                found[resource.casefold()] = resource
     return tuple(found.values())
