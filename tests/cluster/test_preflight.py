@@ -4,11 +4,8 @@ All cases stand side by side under one operator and in one Azure that has a full
 without access, locks, keys and machines. Each is planned by a second resource too.
 """
 
-import asyncio
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ from imageferry.simulator import SUBSCRIPTION
 from tests import manifests
 from tests.cluster import shared
 from tests.cluster.shared import conditions, definition_id, sent, version_id
-from tests.cluster.test_looks import delete
 from tests.cluster.world import World
 from tests.controlplane import ControlPlane
 from tests.manifests import Json, gallery_id, image_id
@@ -30,8 +26,6 @@ PLAN = {"name": "p", "publisher": "q", "product": "r"}
 OTHER_PLAN = {"name": "p", "publisher": "x", "product": "r"}
 FULL = "swedencentral"
 MOST = 60
-CLIENT = "operator-client"
-ROLE = json.loads((Path(__file__).parents[2] / "deploy/azure/role.json").read_text(encoding="utf-8"))
 RETAIN: Json = {"sourceDeletion": {"policy": "Retain"}}
 Given = Callable[[World, str], object]
 
@@ -313,46 +307,3 @@ def test_a_cure_in_azure_alone_lets_it_go_on(seen: Seen) -> None:
     others = set(BLOCKED) - set(CURED)
     assert {seen.world.status(name)["phase"] for name in others} == {"Stalled"}
     assert shared.state(seen.world, version_id("full"))["properties"]["provisioningState"] == "Succeeded"
-
-
-def test_a_number_whose_old_bits_would_come_back_is_not_used(world: World) -> None:
-    """A PUT would restore them with a 200 and carry a fresh fingerprint; once they are purged it is built."""
-    cloud, gallery = world.azure.cloud, gallery_id("keeping")
-    cloud.put_image("again", group="legacy")
-    cloud.put_gallery("keeping", group="gallery", soft_delete=True)
-    version = version_id("again", gallery="keeping")
-    cloud.put_version("1.0.0", definition=cloud.put_definition("again", gallery=gallery), source=image_id("again"))
-    asyncio.run(delete(world.azure, version))
-    mark = world.azure.ledger.mark()
-    world.operator.start()
-    world.apply(manifests.migration("again", gallery={"id": gallery}))
-    status = world.until_phase("again", "Stalled")
-
-    assert conditions(status)["Stalled"]["reason"] == "VersionSoftDeleted"
-    assert f"Purge it (DELETE {version}?bypassSoftDelete=true)" in conditions(status)["Stalled"]["message"]
-    assert world.azure.ledger.mutations(since=mark) == []
-    asyncio.run(delete(world.azure, version, purge=True))
-    world.until_phase("again", "AwaitingVerification")
-    (built,) = world.azure.ledger.mutations(shared.PUT_VERSION, since=mark)
-    assert (built.status, built.effect) == (201, "created")
-
-
-def test_rights_in_two_subscriptions(world: World) -> None:
-    """A read that is refused names what both need; what is for looking alone is noted, and it goes on."""
-    cloud, image = world.azure.cloud, image_id("abroad", subscription=ANOTHER)
-    cloud.put_image("abroad", group="legacy", subscription=ANOTHER, source_virtual_machine=f"{MACHINES}/gone")
-    cloud.assign(CLIENT, ROLE, scope=f"{GROUPS}/gallery")
-    world.operator.start()
-    world.apply(manifests.migration("abroad", image=image))
-    told = conditions(world.until_phase("abroad", "Stalled"))["Stalled"]
-
-    assert told["reason"] == "AuthorizationFailed"
-    assert f"images/read in {ANOTHER}" in told["message"]
-    assert f"below it in {SUBSCRIPTION}" in told["message"]
-    cloud.assign(CLIENT, ROLE, scope=f"/subscriptions/{ANOTHER}/resourceGroups/legacy")
-    status = world.until_phase("abroad", "AwaitingVerification")
-    notes = {each["message"].partition(" of ")[0]: each["message"] for each in status["findings"]}
-    assert {each["severity"] for each in status["findings"]} == {"Notes"}
-    assert "Microsoft.Compute/locations/usages/read (docs/azure.md)" in notes["quotas"]
-    assert "Microsoft.Compute/virtualMachines/read (docs/azure.md)" in notes["machine"]
-    assert "locks" not in notes
