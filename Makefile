@@ -49,6 +49,7 @@ check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/lint-imports
 	$(BIN)/imageferry crds --check crds
 	$(BIN)/imageferry errors --check docs/errors.md
+	$(BIN)/imageferry findings --check docs/preflight.md
 
 fix: $(VENV)/.installed ## format and repair what a machine can
 	$(BIN)/ruff check --fix .
@@ -57,6 +58,7 @@ fix: $(VENV)/.installed ## format and repair what a machine can
 generate: $(VENV)/.installed ## write the generated files
 	$(BIN)/imageferry crds --write crds
 	$(BIN)/imageferry errors --write docs/errors.md
+	$(BIN)/imageferry findings --write docs/preflight.md
 
 lock: $(VENV)/.installed ## resolve the locked packages anew, with hashes and without addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock

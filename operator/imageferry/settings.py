@@ -85,7 +85,13 @@ class Settings(BaseSettings):
             certificate=self.client_certificate,
             token_file=self.federated_token_file,
         )
-        return CloudConfig(self.arm_endpoint.rstrip("/"), self.arm_audience.rstrip("/"), self.ca_bundle, credential)
+        return CloudConfig(
+            self.arm_endpoint.rstrip("/"),
+            self.arm_audience.rstrip("/"),
+            self.ca_bundle,
+            credential,
+            shared_seconds=self.timing.shared.total_seconds(),
+        )
 
     @property
     def lease_namespace(self) -> str:

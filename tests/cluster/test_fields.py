@@ -199,6 +199,9 @@ def seen(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
     with shared.running_world(deployed, tmp_path_factory.mktemp("fields")) as world:
         cloud = world.azure.cloud
         cloud.put_image("full", group="legacy", os_type="Windows", data_disks=(64,))
+        for name in ("uk-os", "uk-data", "we-os", "we-data"):
+            location = "uksouth" if name.startswith("uk") else "westeurope"
+            cloud.put(f"{SETS}/{name}", {"location": location})
         now = datetime.now(UTC)
         for name, spec in OTHERS.items():
             cloud.put_image(name, group="legacy", created_at=now - timedelta(hours=2))

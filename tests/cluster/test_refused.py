@@ -117,9 +117,23 @@ REFUSED: dict[str, Refusal] = {
         REGIONS,
         "one region",
     ),
+    "shallow-in-two-copies": Refusal(
+        {"version": {"replicationMode": "Shallow", "replicaCount": 2}, "sourceDeletion": {"policy": "Retain"}},
+        f"{VERSION}.replicaCount",
+        "one copy",
+    ),
+    "recommended-upside-down": Refusal(
+        {"definition": {"recommended": {"vCPUs": {"min": 4, "max": 2}}}},
+        f"{DEFINITION}.recommended.vCPUs.min",
+        "must not be greater than max",
+    ),
     "grace-below-0": Refusal({"sourceDeletion": {"graceSeconds": -1}}, "spec.sourceDeletion.graceSeconds"),
     "field-misspelled": Refusal(version(replicaCounts=2), "spec.version.replicaCounts"),
 }
+
+ZONED: Json = {"name": "westeurope", "storageAccountType": "Standard_ZRS"}
+PLAIN: Json = {"name": "northeurope"}
+KEYS: Json = {"osDiskImage": {"diskEncryptionSetId": f"{PROVIDERS}/diskEncryptionSets/keys"}}
 
 CHANGED: dict[str, Refusal] = {
     "other-image": Refusal(source(manifests.image_id("other")), SOURCE, "is immutable (was "),
@@ -135,10 +149,21 @@ CHANGED: dict[str, Refusal] = {
         version(storageAccountType="Premium_LRS"), f"{VERSION}.storageAccountType", "is immutable (was Standard_LRS)"
     ),
     "other-storage-of-a-region": Refusal(
-        version(targetRegions=[{"name": "westeurope", "storageAccountType": "Premium_LRS"}]), REGIONS, "fixed once set"
+        version(targetRegions=[{**ZONED, "storageAccountType": "Premium_LRS"}, PLAIN]), REGIONS, "is fixed once"
+    ),
+    "storage-of-a-region-taken-out": Refusal(
+        version(targetRegions=[{"name": "westeurope"}, PLAIN]), REGIONS, "storageAccountType is fixed once"
+    ),
+    "storage-of-a-region-added": Refusal(
+        version(targetRegions=[ZONED, {**PLAIN, "storageAccountType": "Premium_LRS"}]),
+        REGIONS,
+        "storageAccountType is fixed once",
+    ),
+    "keys-of-a-region-added": Refusal(
+        version(targetRegions=[ZONED, {**PLAIN, "encryption": KEYS}]), REGIONS, "encryption is fixed once"
     ),
 }
-STORED = {"definition": {"name": "web"}, **regions("westeurope", storageAccountType="Standard_ZRS")}
+STORED = {"definition": {"name": "web"}, **version(targetRegions=[ZONED, PLAIN])}
 
 ACCEPTED: dict[str, Json] = {
     "minimal": {},
@@ -257,6 +282,18 @@ def test_what_a_version_is_built_by_cannot_be_changed(changes: dict[str, str], n
 
     assert CHANGED[name].field in said
     assert CHANGED[name].says in said
+
+
+def test_a_region_that_is_added_brings_its_storage_and_keys(kubectl_anew: Kubectl) -> None:
+    """They are fixed from then on; what is listed already keeps what it has, and counts may change."""
+    added = {"name": "uksouth", "storageAccountType": "Premium_LRS", "encryption": KEYS}
+    kubectl_anew("apply", "--filename=-", input=documents({"grown": STORED}))
+    kept = [ZONED | {"regionalReplicaCount": 2}, PLAIN, added]
+    kubectl_anew(
+        "apply", "--filename=-", input=documents({"grown": manifests.merged(STORED, version(targetRegions=kept))})
+    )
+    stored = json.loads(kubectl_anew("get", "imig", "grown", "--output=json").stdout)
+    assert stored["spec"]["version"]["targetRegions"][2] == added
 
 
 def test_nothing_refused_was_taken(refusals: dict[str, str], changes: dict[str, str], kubectl_here: Kubectl) -> None:

@@ -47,7 +47,11 @@ def _references(sent: Any) -> Iterator[str]:
             yield from _references(each)
     if isinstance(sent, dict):
         for name, each in sent.items():
-            if name in ("id", "virtualMachineId") and isinstance(each, str) and "/Microsoft.Compute/" in each:
+            if (
+                name in ("id", "virtualMachineId", "diskEncryptionSetId")
+                and isinstance(each, str)
+                and "/Microsoft.Compute/" in each
+            ):
                 yield each
             yield from _references(each)
 

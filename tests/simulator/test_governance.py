@@ -166,6 +166,7 @@ async def test_linked_scopes_need_rights_too(
     azure: SimulatorServer, arm: Arm, right: str, profile: dict[str, Any]
 ) -> None:
     """403 LinkedAuthorizationFailed names the right and the linked scope (fact sheet, section 8)."""
+    azure.cloud.put(f"{LEGACY}/{COMPUTE}/diskEncryptionSets/keys", {"location": "westeurope"})
     allow(azure, "*", but=(right,))
     refused = await arm.version(**profile)
     assert (refused.status, refused.code) == (403, "LinkedAuthorizationFailed")

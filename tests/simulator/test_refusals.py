@@ -145,6 +145,7 @@ async def test_what_a_definition_says_can_change(azure: SimulatorServer, arm: Ar
 
 PROFILE = "galleryImageVersion.properties.publishingProfile"
 WEST = {"name": "westeurope"}
+SETS = f"{GROUP}/legacy/{COMPUTE}/diskEncryptionSets"
 MANY = [{**WEST, "regionalReplicaCount": 101}]
 TWO = [WEST, {"name": "northeurope"}]
 
@@ -341,13 +342,14 @@ async def test_an_image_that_is_being_deleted_is_no_source(arm: Arm) -> None:
 
 def keys(*regions: tuple[str, int | None]) -> list[dict[str, Any]]:
     """Give target regions, each with customer keys for the OS disk and one LUN; no keys where the LUN is None."""
-    own = {"diskEncryptionSetId": f"{GROUP}/legacy/{COMPUTE}/diskEncryptionSets/keys"}
-    return [
-        {"name": name}
-        if lun is None
-        else {"name": name, "encryption": {"osDiskImage": own, "dataDiskImages": [{"lun": lun, **own}]}}
-        for name, lun in regions
-    ]
+    return [{"name": name} if lun is None else encrypted(name, f"{SETS}/{name}", lun) for name, lun in regions]
+
+
+def encrypted(name: str, key: str, *luns: int) -> dict[str, Any]:
+    """Give a target region with one customer key for all of these disks."""
+    own = {"diskEncryptionSetId": key}
+    data = [{"lun": lun, **own} for lun in luns]
+    return {"name": name, "encryption": {"osDiskImage": own, "dataDiskImages": data}}
 
 
 @pytest.mark.parametrize(
@@ -360,8 +362,10 @@ def keys(*regions: tuple[str, int | None]) -> list[dict[str, Any]]:
     ],
 )
 @pytest.mark.usefixtures("gallery")
-async def test_customer_keys(arm: Arm, profile: dict[str, Any], status: int) -> None:
+async def test_customer_keys(azure: SimulatorServer, arm: Arm, profile: dict[str, Any], status: int) -> None:
     """They are given for the same disks in every region, and never with Shallow (fact sheet, section 5.4)."""
+    for region in ("westeurope", "northeurope"):
+        azure.cloud.put(f"{SETS}/{region}", {"location": region})
     assert (await arm.version(**profile)).status == status
 
 

@@ -24,6 +24,7 @@ from imageferry.migration.facts import (
     ManagedImage,
     RegionReplication,
     Sight,
+    Surroundings,
     What,
 )
 from imageferry.migration.steps import Act, Context, Look, Wait
@@ -162,6 +163,7 @@ def facts(**changes: Any) -> Facts:
         "definition": definition(),
         "version": version(),
         "siblings": (),
+        "surroundings": Surroundings(),
     } | changes
     known = Facts()
     for name, value in given.items():

@@ -17,9 +17,19 @@ LONG_AGO = TIMING.disbelief
 NOTHING_BUILT = build.facts(version=MISSING, definition=MISSING)
 ONLY_DEFINITION = build.facts(version=MISSING)
 
+FIRST = [What.VERSION, What.IMAGE, What.DEFINITION]
+OURS = build.definition(tags={"imageferry-migration": build.UID})
+
 LOOKS = [
-    pytest.param({}, NOTHING_BUILT, [What.VERSION, What.IMAGE, What.DEFINITION, What.GALLERY], id="nothing-there"),
-    pytest.param({}, ONLY_DEFINITION, [What.VERSION, What.IMAGE, What.DEFINITION], id="definition-there"),
+    pytest.param({}, NOTHING_BUILT, [*FIRST, What.GALLERY, What.SURROUNDINGS], id="nothing-there"),
+    pytest.param({}, ONLY_DEFINITION, [*FIRST, What.GALLERY, What.SURROUNDINGS], id="definition-there"),
+    pytest.param({}, build.facts(version=MISSING, definition=OURS), [*FIRST, What.GALLERY], id="built-before"),
+    pytest.param(
+        build.announced(ActionName.CREATE_DEFINITION),
+        build.facts(version=MISSING, definition=OURS),
+        FIRST,
+        id="definition-just-created",
+    ),
     pytest.param({}, build.facts(version=build.replicating()), [What.VERSION], id="replicating"),
     pytest.param(
         {},

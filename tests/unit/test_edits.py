@@ -173,7 +173,7 @@ def test_every_updatable_field_of_a_version_is_compared() -> None:
 def test_every_updatable_field_of_a_definition_is_compared() -> None:
     """The same for a definition."""
     subject = build.migration({"definition": FULL_DEFINITION})
-    body = requests.create_definition(subject, build.image(), build.gallery(), cluster="c").body
+    body = requests.create_definition(subject, build.image(), build.gallery(), plan=None, cluster="c").body
     assert body is not None
     there = build.definition(tags=body["tags"], properties=body["properties"])
     wanted = edits.definition_wanted(_definition(**FULL_DEFINITION))

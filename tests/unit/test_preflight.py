@@ -84,7 +84,35 @@ def found(spec: Json, image: ManagedImage) -> list[tuple[str, str]]:
             [("Blocks", "EncryptedSourceElsewhere")],
             id="encrypted-elsewhere",
         ),
-        pytest.param({"gallery": {"id": ELSEWHERE}}, build.image(), [], id="plain-elsewhere"),
+        pytest.param(
+            {"gallery": {"id": ELSEWHERE}},
+            build.image(),
+            [("Notes", "SourceInAnotherSubscription")],
+            id="plain-elsewhere",
+        ),
+        pytest.param(
+            regions(westeurope=data(0, 0)), build.image(), [("Blocks", "EncryptionIncomplete")], id="lun-twice"
+        ),
+        pytest.param(
+            regions(westeurope={**data(0), "osDiskImage": {"diskEncryptionSetId": SET.replace("0001/", "0002/")}}),
+            build.image(),
+            [("Blocks", "EncryptionSetElsewhere")],
+            id="key-of-another-subscription",
+        ),
+        pytest.param(
+            {"version": SHALLOW | {"replicaCount": 2}, "sourceDeletion": RETAIN},
+            build.image(),
+            [("Blocks", "ShallowNotAlone")],
+            id="shallow-copies",
+        ),
+        pytest.param(
+            {"version": SHALLOW | {"targetRegions": [{"name": "uksouth"}]}, "sourceDeletion": RETAIN},
+            build.image(),
+            [("Blocks", "ShallowNotAlone")],
+            id="shallow-elsewhere",
+        ),
+        pytest.param({"version": {"replicaCount": 50}}, build.image(), [], id="50-copies"),
+        pytest.param({"version": {"replicaCount": 51}}, build.image(), [("Warns", "ManyReplicas")], id="51-copies"),
         pytest.param(regions(westeurope=data(0)), build.image(), [], id="every-disk"),
         pytest.param(regions(westeurope=OS), sized(30), [], id="no-data-disk"),
         pytest.param(regions(westeurope=OS), build.image(), [("Blocks", "EncryptionIncomplete")], id="a-lun-lacks"),
@@ -131,7 +159,7 @@ def test_what_is_found(spec: Json, image: ManagedImage, expected: list[tuple[str
         (
             regions(uksouth=data(0)),
             build.image(),
-            ("spec.version.targetRegions", "westeurope needs encryption", "LUNs of the image (0)", "or take it out"),
+            ("spec.version.targetRegions", "westeurope needs encryption", "LUN of the image (0)", "or take it out"),
         ),
         (
             {"gallery": {"id": ELSEWHERE}},

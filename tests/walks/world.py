@@ -57,7 +57,7 @@ class World:
             before=self._arriving,
             after=lambda received, sent: self._answered(process, received, sent),
         )
-        azure = Azure(CLOUD, may_write=lambda: True, transport=transport)
+        azure = Azure(CLOUD, may_write=lambda: True, transport=transport, clock=lambda: self.estate.now().timestamp())
         self.loop.run_until_complete(azure.__aenter__())
         process = Process(line, kubernetes, azure, now=self.estate.now, brake=self.brake)
         process.skew = self.skew

@@ -7,7 +7,7 @@ read in one go.
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from imageferry.api import rules
 from imageferry.api.base import ApiModel
@@ -84,6 +84,16 @@ class Feature(ApiModel):
 
 class Range(ApiModel):
     """A range of whole numbers."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules.validations(
+            {
+                "rule": "!has(self.min) || !has(self.max) || self.min <= self.max",
+                "message": "min must not be greater than max",
+                "fieldPath": ".min",
+            }
+        )
+    )
 
     min: int | None = Field(None, ge=0, le=1_000_000, description="Smallest. Default: none.")
     max: int | None = Field(None, ge=0, le=1_000_000, description="Largest. Default: none.")

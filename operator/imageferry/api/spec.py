@@ -154,7 +154,7 @@ class Identifier(ApiModel):
 
 
 class PurchasePlan(ApiModel):
-    """Marketplace plan of the image. A managed image does not carry it, so it has to be said here."""
+    """Marketplace plan of the image. A managed image does not carry it; its captured machine does, while it exists."""
 
     name: str = Field(description="Name of the plan.", max_length=128)
     publisher: str = Field(description="Publisher of the plan.", max_length=128)
@@ -194,7 +194,9 @@ class Definition(ApiModel):
         None, description="Feature SecurityType of the definition. Default: Standard for a new definition."
     )
     purchase_plan: PurchasePlan | None = Field(
-        None, description="Marketplace plan. Default: none for a new definition, that of an existing one."
+        None,
+        description="Marketplace plan. Default: that of the captured machine where it still exists, else none, for a "
+        "new definition; that of an existing one.",
     )
     features: list[Feature] | None = Field(
         None,
@@ -219,8 +221,18 @@ class Definition(ApiModel):
     tags: Tags | None = tags("Tags of a definition that this migration creates; those of others are left alone.")
 
 
+_FIXED = "is fixed once the region is listed: take the region out of Azure and of this spec, then add it"
+
+
+def _stays(field: str) -> dict[str, str]:
+    """Return the rule that a field of a region is neither added nor taken out later; Azure would ignore it."""
+    return {"rule": f"has(self.{field}) == has(oldSelf.{field})", "message": f"{field} {_FIXED}"}
+
+
 class TargetRegion(ApiModel):
     """One region that gets copies of the version."""
+
+    model_config = ConfigDict(json_schema_extra=rules.validations(_stays("storageAccountType"), _stays("encryption")))
 
     name: RegionName = Field(
         description="Short name of the region, such as westeurope.",
@@ -232,13 +244,9 @@ class TargetRegion(ApiModel):
     )
     storage_account_type: StorageAccountType | None = Field(
         None,
-        description="Storage of the copies in this region; fixed once set. Default: version.storageAccountType.",
-        json_schema_extra=rules.validations(
-            {
-                "rule": "self == oldSelf",
-                "message": "is fixed once set: remove the region in Azure and here, then add it",
-            }
-        ),
+        description="Storage of the copies in this region; fixed once the region is listed. "
+        "Default: version.storageAccountType.",
+        json_schema_extra=rules.validations({"rule": "self == oldSelf", "message": _FIXED}),
     )
     exclude_from_latest: bool | None = Field(
         None, description='Whether "latest" skips this version in this region. Default: false.'
@@ -246,13 +254,8 @@ class TargetRegion(ApiModel):
     encryption: Encryption | None = Field(
         None,
         description="Disk encryption sets of the copies in this region; when one region has them, all need them. "
-        "Fixed once set. Default: keys of the platform.",
-        json_schema_extra=rules.validations(
-            {
-                "rule": "self == oldSelf",
-                "message": "is fixed once set: remove the region in Azure and here, then add it",
-            }
-        ),
+        "Fixed once the region is listed. Default: keys of the platform.",
+        json_schema_extra=rules.validations({"rule": "self == oldSelf", "message": _FIXED}),
     )
 
 
@@ -325,6 +328,15 @@ _SHALLOW_REGION = {
 }
 
 
+_SHALLOW_COPY = {
+    "rule": "self.version.replicationMode != 'Shallow' || (self.version.replicaCount == 1"
+    " && (!has(self.version.targetRegions)"
+    " || self.version.targetRegions.all(r, !has(r.regionalReplicaCount) || r.regionalReplicaCount == 1)))",
+    "message": "a Shallow version has one copy: leave the counts out, or set version.replicationMode to Full",
+    "fieldPath": ".version.replicaCount",
+}
+
+
 _BLOCKED_UNTIL = {
     "rule": "!has(self.version.safetyProfile) || !self.version.safetyProfile.blockDeletionBeforeEndOfLife"
     " || has(self.version.endOfLifeDate)",
@@ -336,7 +348,9 @@ _BLOCKED_UNTIL = {
 class Spec(ApiModel):
     """What to migrate, where to, and when the source may go."""
 
-    model_config = ConfigDict(json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION, _BLOCKED_UNTIL))
+    model_config = ConfigDict(
+        json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION, _SHALLOW_COPY, _BLOCKED_UNTIL)
+    )
 
     source: Source = Field(description="The managed image to migrate.")
     gallery: Gallery = Field(description="The gallery that receives the image.")

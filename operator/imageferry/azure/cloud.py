@@ -1,4 +1,4 @@
-"""Azure as the engine sees it: four looks and one way to act.
+"""Azure as the engine sees it: looks, and one way to act.
 
 One aiohttp connector with one SSLContext serves all clients and the credential: with a CA
 path azure-core would build a context for every request and never give its memory back
@@ -8,6 +8,7 @@ redirects and no silent registration of providers, because whatever changes Azur
 """
 
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
 from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
+from imageferry.azure.shared import Shared
+from imageferry.azure.surroundings import Surveyor
 from imageferry.migration.calls import Call
 from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
@@ -38,7 +41,9 @@ from imageferry.migration.facts import (
     GalleryDefinition,
     GalleryVersion,
     ManagedImage,
+    Surroundings,
 )
+from imageferry.migration.inquiry import Inquiry
 from imageferry.migration.requests import Action
 
 T = TypeVar("T")
@@ -58,6 +63,8 @@ class CloudConfig:
     ca_bundle: Path | None = None
     credential: CredentialConfig = field(default_factory=CredentialConfig)
     user_agent: str = "imageferry"
+    shared_seconds: float = 30.0
+    """How long an answer about a subscription serves all its migrations."""
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -87,6 +94,7 @@ class Azure:
         *,
         may_write: Callable[[], bool],
         transport: AsyncHttpTransport[Any, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spending: Spending = spending or Unlimited()
         self._config = config
@@ -94,6 +102,7 @@ class Azure:
         self._given = transport
         self._sessions: list[aiohttp.ClientSession] = []
         self._clients: dict[str, ComputeManagementClient] = {}
+        self._surveyor = Surveyor(self.compute, self._answered, Shared(config.shared_seconds, clock))
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
@@ -142,6 +151,10 @@ class Azure:
         at = ids.parse(resource)
         call = self._client(at).gallery_image_versions.get(at.group, *at.names, expand="ReplicationStatus")
         return await self._get(wire.version, call)
+
+    async def surroundings(self, asked: Inquiry) -> Surroundings:
+        """Look around before the first write; what may not be read is said so and raises nothing."""
+        return await self._surveyor.look(asked)
 
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""

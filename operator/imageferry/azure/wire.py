@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imageferry.migration.facts import Disk, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, RegionReplication
+from imageferry.migration.facts import (
+    Disk,
+    Gallery,
+    GalleryDefinition,
+    GalleryVersion,
+    ListedVersion,
+    ManagedImage,
+    Plan,
+    RegionReplication,
+)
 from imageferry.migration.regions import short_name
 
 Json = Mapping[str, Any]
@@ -30,14 +39,20 @@ def managed_image(body: Json) -> ManagedImage:
 
 def gallery(body: Json) -> Gallery:
     """Read a Microsoft.Compute/galleries resource."""
-    state = _object(body, "properties").get("provisioningState", "Unknown")
-    return Gallery(id=body["id"], location=short_name(body["location"]), provisioning_state=state)
+    properties = _object(body, "properties")
+    return Gallery(
+        id=body["id"],
+        location=short_name(body["location"]),
+        provisioning_state=properties.get("provisioningState", "Unknown"),
+        tags=_object(body, "tags"),
+        soft_delete=_object(properties, "softDeletePolicy").get("isSoftDeleteEnabled") is True,
+    )
 
 
 def definition(body: Json) -> GalleryDefinition:
     """Read a Microsoft.Compute/galleries/images resource."""
     properties = _object(body, "properties")
-    identifier, plan = _object(properties, "identifier"), _object(properties, "purchasePlan")
+    identifier = _object(properties, "identifier")
     features = {each.get("name"): each.get("value") for each in _list(properties, "features")}
     return GalleryDefinition(
         id=body["id"],
@@ -48,11 +63,23 @@ def definition(body: Json) -> GalleryDefinition:
         security_type=features.get("SecurityType") or "Standard",
         architecture=properties.get("architecture") or "x64",
         identifier=(identifier.get("publisher", ""), identifier.get("offer", ""), identifier.get("sku", "")),
-        purchase_plan=(plan.get("name", ""), plan.get("publisher", ""), plan.get("product", "")) if plan else None,
+        purchase_plan=plan(properties.get("purchasePlan")),
         location=short_name(body["location"]),
         tags=_object(body, "tags"),
         properties=properties,
     )
+
+
+def plan(body: Json | None) -> Plan | None:
+    """Read a purchase plan, of a definition or of a machine."""
+    return (body.get("name", ""), body.get("publisher", ""), body.get("product", "")) if body else None
+
+
+def listed_version(body: Json) -> ListedVersion:
+    """Read a version as a list shows it."""
+    properties = _object(body, "properties")
+    source = _object(_object(properties, "storageProfile"), "source").get("id") or ""
+    return ListedVersion(body["name"], source, properties.get("provisioningState", "Unknown"))
 
 
 def version(body: Json) -> GalleryVersion:

@@ -3,7 +3,7 @@
 import typer
 
 from imageferry.cli.crds import crds
-from imageferry.cli.errors import errors
+from imageferry.cli.errors import errors, findings
 from imageferry.cli.operator import operator
 from imageferry.simulator.command import simulator
 
@@ -12,6 +12,7 @@ app.command()(operator)
 app.command()(simulator)
 app.command()(crds)
 app.command()(errors)
+app.command()(findings)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from imageferry.api.status import ActionName, Operation, Status
 from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
-from imageferry.migration import changes, failures, requests, siblings, transitions
+from imageferry.migration import changes, failures, inquiry, preflight, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
 from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
@@ -148,6 +148,8 @@ class Passes:
                     definition = requests.definition_id(migration)
                     await self._azure.expect(Action(ActionName.CREATE_DEFINITION, definition, {}))
                 return await self._azure.version(requests.version_id(migration))
+            case What.SURROUNDINGS:
+                return Found(await self._azure.surroundings(inquiry.of(migration, running.facts)))
             case What.SIBLINGS:
                 return Found(siblings.of(migration, await self._kubernetes.list()))
 
@@ -218,6 +220,7 @@ class Passes:
 
     async def _fail(self, running: "_Running", error: MigrationError) -> Result:
         now, memory = self._clock(), running.memory
+        preflight.explain(running.migration, error)
         memory.history = memory.history.plus(error, now)
         running.migration = failures.corrected(Case(running.migration, running.facts, self._context(running)))
         stuck = failures.needs_a_person(error, memory.history, now=now, timing=self.timing)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
+from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, Surroundings
+from imageferry.migration.inquiry import Inquiry
 from imageferry.migration.requests import Action
 from imageferry.migration.transitions import Notice
 
@@ -43,7 +44,7 @@ class Leadership(Protocol):
 
 
 class AzureApi(Protocol):
-    """Azure: four looks and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
+    """Azure: looks, and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
 
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
@@ -65,6 +66,9 @@ class AzureApi(Protocol):
 
     async def version(self, resource: str) -> Fact[GalleryVersion]:
         """Look at an image version and its replication status."""
+
+    async def surroundings(self, asked: Inquiry) -> Surroundings:
+        """Look around before the first write; what may not be read is said so and raises nothing."""
 
     async def perform(self, action: Action) -> str | None:
         """Send one mutation; return ARM's correlation id."""

@@ -7,8 +7,8 @@ a generation mismatch is accepted by ARM and fails minutes later: so it is compa
 from dataclasses import dataclass
 
 from imageferry.api.spec import Definition as WantedDefinition
-from imageferry.api.spec import Identifier, PurchasePlan
-from imageferry.migration.facts import GalleryDefinition, ManagedImage
+from imageferry.api.spec import Identifier
+from imageferry.migration.facts import GalleryDefinition, ManagedImage, Plan
 
 GENERALIZED = "Generalized"
 FEEDABLE = ("Standard", "TrustedLaunchSupported")
@@ -50,10 +50,11 @@ def differences(spec: WantedDefinition, image: ManagedImage, definition: Gallery
         ("architecture", "x64", definition.architecture),
         ("securityType", spec.security_type, definition.security_type),
         *_identifier_pairs(spec.identifier or Identifier(), definition),
-        *_plan_pairs(spec.purchase_plan, definition),
         *_text_pairs(spec, definition),
     ]
     found = [Difference(f, wanted, there) for f, wanted, there in pairs if wanted not in (None, there)]
+    if plan := spec.purchase_plan:
+        found += plan_differences((plan.name, plan.publisher, plan.product), definition.purchase_plan)
     if not spec.security_type and definition.security_type not in FEEDABLE:
         found.append(Difference("securityType", " or ".join(FEEDABLE), definition.security_type))
     return found
@@ -65,13 +66,11 @@ def _identifier_pairs(wanted: Identifier, definition: GalleryDefinition) -> list
     return [(f"identifier.{n}", w, f) for n, w, f in zip(names, asked, definition.identifier, strict=True)]
 
 
-def _plan_pairs(wanted: PurchasePlan | None, definition: GalleryDefinition) -> list[tuple[str, str | None, str]]:
-    if not wanted:
-        return []
-    asked = (wanted.name, wanted.publisher, wanted.product)
-    there = definition.purchase_plan or ("absent",) * 3
-    names = ("name", "publisher", "product")
-    return [(f"purchasePlan.{n}", w, f) for n, w, f in zip(names, asked, there, strict=True)]
+def plan_differences(wanted: Plan, found: Plan | None) -> list[Difference]:
+    """Return where a purchase plan is not the one that it has to be."""
+    names, there = ("name", "publisher", "product"), found or ("absent",) * 3
+    pairs = zip(names, wanted, there, strict=True)
+    return [Difference(f"purchasePlan.{n}", w, f) for n, w, f in pairs if w != f]
 
 
 def _text_pairs(wanted: WantedDefinition, definition: GalleryDefinition) -> list[tuple[str, str | None, str]]:

@@ -34,7 +34,18 @@ class Found(Generic[T]):
 Fact: TypeAlias = Found[T] | Literal[Sight.MISSING, Sight.UNSEEN]
 
 
-def value_of(fact: Fact[T]) -> T | None:
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that may not be looked at, or not here; `code` is Azure's."""
+
+    code: str
+
+
+Reading: TypeAlias = Fact[T] | Unreadable
+"""A fact that nothing depends on: it may be out of reach."""
+
+
+def value_of(fact: Reading[T]) -> T | None:
     """Return what was found; None for what is missing or was not looked at, where the two are one."""
     return fact.value if isinstance(fact, Found) else None
 
@@ -78,6 +89,9 @@ class Gallery:
     id: str
     location: str
     provisioning_state: str = "Succeeded"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    soft_delete: bool = False
+    """Whether versions that are deleted can be restored for a while, and keep their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +161,56 @@ class Sibling:
     verified: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many of a kind of resource there are in a region of a subscription, and how many there may be."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock; `scope` is the id of what it holds, with all below it; `level` is ARM's word."""
+
+    name: str
+    scope: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """A version as the list of its definition shows it: without its replication status."""
+
+    name: str
+    source_id: str
+    provisioning_state: str
+
+
+Plan: TypeAlias = tuple[str, str, str]
+"""Name, publisher and product of a purchase plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lies around a migration and may stop or surprise it; looked at before the first write only.
+
+    `regions` are those of the gallery's subscription, by short name, with whether they have availability zones;
+    `offered` those in which Azure has gallery image versions. `quotas` go by region and then by Azure's name, `locks`
+    by resource group, `encryption_sets` (regions) by id. `machine` is the plan of the captured machine, None where it
+    has none; `soft_deleted` are numbers of versions.
+    """
+
+    regions: Reading[Mapping[str, bool]] = UNSEEN
+    offered: Reading[frozenset[str]] = UNSEEN
+    quotas: Mapping[str, Reading[Mapping[str, Quota]]] = field(default_factory=dict)
+    locks: Mapping[str, Reading[tuple[Lock, ...]]] = field(default_factory=dict)
+    encryption_sets: Mapping[str, Reading[str]] = field(default_factory=dict)
+    machine: Reading[Plan | None] = UNSEEN
+    soft_deleted: Reading[frozenset[str]] = UNSEEN
+    versions: Reading[tuple[ListedVersion, ...]] = UNSEEN
+
+
 class What(StrEnum):
     """Something to look at."""
 
@@ -155,6 +219,7 @@ class What(StrEnum):
     DEFINITION = "definition"
     VERSION = "version"
     SIBLINGS = "siblings"
+    SURROUNDINGS = "surroundings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +231,7 @@ class Facts:
     definition: Fact[GalleryDefinition] = UNSEEN
     version: Fact[GalleryVersion] = UNSEEN
     siblings: Fact[tuple[Sibling, ...]] = UNSEEN
+    surroundings: Fact[Surroundings] = UNSEEN
 
     def plus(self, what: What, answer: Fact[Any]) -> "Facts":
         """Return the facts with one answer more."""

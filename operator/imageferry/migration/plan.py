@@ -10,10 +10,10 @@ from typing import Any
 
 from imageferry.api.spec import DeletionPolicy
 from imageferry.api.status import Change, Phase, PlannedCall, Severity
-from imageferry.migration import claims, edits, identity, preflight, regions, requests, upkeep
+from imageferry.migration import claims, edits, identity, inquiry, preflight, regions, requests, surroundings, upkeep
 from imageferry.migration.claims import Claim
 from imageferry.migration.edits import Edit
-from imageferry.migration.facts import UNSEEN, Gallery, GalleryVersion, What, value_of
+from imageferry.migration.facts import MISSING, UNSEEN, Gallery, GalleryVersion, What, value_of
 from imageferry.migration.preflight import Finding, blocks
 from imageferry.migration.report import FALSE, PREFLIGHT, TRUE, Says, Standing, Summary, compose
 from imageferry.migration.requests import Action
@@ -28,21 +28,25 @@ from imageferry.migration.tracking import (
 from imageferry.migration.unbuilt import definition_finding, not_built, source_status
 
 LONGEST = 1024
+LONGEST_TOLD = 4096
 ONCE_VERIFIED = "once every region is Completed, somebody has verified the version, and every guard holds"
 
 
 def decide(case: Case) -> Step:
-    """Look at all four resources, then tell; an image whose end was seen is never looked at again."""
+    """Look at all there is, then tell; an image whose end was seen is never looked at again."""
     for what in (What.VERSION, What.IMAGE, What.GALLERY, What.DEFINITION):
         if getattr(case.facts, what.value) is UNSEEN and not (what is What.IMAGE and case.migration.status.receipt):
             return Look(what)
-    found = sorted(_findings(case), key=lambda finding: list(Severity).index(finding.severity))
-    blocking = [finding for finding in found if finding.severity is Severity.BLOCKS]
+    build = case.facts.version is MISSING
+    if build and case.facts.surroundings is UNSEEN and inquiry.of(case.migration, case.facts):
+        return Look(What.SURROUNDINGS)
+    found = preflight.ordered(_findings(case))
+    blocking = preflight.blocking(found)
     calls = [] if blocking else list(_calls(case))
     summary = Summary(Phase.PLANNED, "Planned", f"{len(calls)} calls would change Azure", Standing.RESTING)
     shown = [finding.status for finding in found] or None
     fields: dict[str, Any] = {"plan": calls, "findings": shown, "operation": case.migration.status.operation}
-    says = {PREFLIGHT: _preflight(blocking)}
+    says = {PREFLIGHT: _preflight(found)}
     if image := value_of(case.facts.image):
         fields["source"] = source_status(image)
     if version := value_of(case.facts.version):
@@ -54,10 +58,11 @@ def decide(case: Case) -> Step:
     return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), case.timing.awaiting)
 
 
-def _preflight(blocking: list[Finding]) -> Says:
-    if blocking:
-        return Says(FALSE, blocking[0].reason, "; ".join(finding.message for finding in blocking))
-    return Says(TRUE, "Passed", "nothing was found that would stop the calls of status.plan")
+def _preflight(found: tuple[Finding, ...]) -> Says:
+    if preflight.blocking(found):
+        return Says(FALSE, found[0].reason, preflight.told(found)[:LONGEST_TOLD])
+    passed = "nothing was found that would stop the calls of status.plan"
+    return Says(TRUE, "Passed", "; ".join([passed, preflight.told(found)] if found else [passed])[:LONGEST_TOLD])
 
 
 def _findings(case: Case) -> Iterator[Finding]:
@@ -75,6 +80,7 @@ def _findings(case: Case) -> Iterator[Finding]:
         yield blocks("SourceMissing", f"spec.source.managedImageId: there is no image {spec.source.managed_image_id}")
     if image and not version:
         yield from preflight.examine(case.migration, image, now=case.now)
+        yield from surroundings.examine(case.migration, image, facts)
     if image and definition and (finding := definition_finding(case, image, definition)):
         yield blocks("DefinitionMismatch", finding)
     if definition is None and (
@@ -106,7 +112,8 @@ def _calls(case: Case) -> Iterator[PlannedCall]:
             yield _created(requests.create_gallery(migration, migration.spec.gallery.create, cluster=cluster))
             gallery = Gallery(migration.spec.gallery.id, migration.spec.gallery.create.location)
         if definition is None and gallery:
-            yield _created(requests.create_definition(migration, image, gallery, cluster=cluster))
+            plan = surroundings.purchase_plan(migration, facts)
+            yield _created(requests.create_definition(migration, image, gallery, plan=plan, cluster=cluster))
         yield _created(requests.create_version(migration, image, cluster=cluster))
     if version:
         yield from _version_update(case, version)

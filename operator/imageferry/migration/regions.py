@@ -33,6 +33,15 @@ def wanted(version: WantedVersion, home: str) -> tuple[TargetRegion, ...]:
     return (TargetRegion(name=home), *listed)
 
 
+def encryption_sets(region: TargetRegion) -> tuple[str, ...]:
+    """Return the ids of the disk encryption sets of a region, in the order of the disks."""
+    given = region.encryption
+    if not given:
+        return ()
+    system = (given.os_disk_image,) if given.os_disk_image else ()
+    return tuple(disk.disk_encryption_set_id for disk in (*system, *(given.data_disk_images or ())))
+
+
 def missing(spec: WantedVersion, version: GalleryVersion) -> tuple[TargetRegion, ...]:
     """Return the wanted regions that the version does not have."""
     return tuple(each for each in wanted(spec, version.location) if each.name not in version.region_names)

@@ -13,7 +13,7 @@ from typing import Any
 
 from imageferry.api.extras import GalleryCreation
 from imageferry.api.resource import ImageMigration
-from imageferry.api.spec import Identifier, Latest, TargetRegion
+from imageferry.api.spec import Identifier, Latest, PurchasePlan, TargetRegion
 from imageferry.api.spec import Version as WantedVersion
 from imageferry.api.status import ActionName
 from imageferry.migration import edits, identity, regions
@@ -27,7 +27,7 @@ MOST_TAGS, LONGEST_TAG = 50, 256
 """Limits of ARM: tags of a resource, and characters of a tag's value."""
 
 _AS_GIVEN = (
-    "description", "releaseNoteUri", "recommended", "disallowed", "eula", "privacyStatementUri", "purchasePlan",
+    "description", "releaseNoteUri", "recommended", "disallowed", "eula", "privacyStatementUri",
 )  # fmt: skip
 
 FIELDS: dict[ActionName, str] = {
@@ -74,8 +74,10 @@ def create_gallery(migration: ImageMigration, creation: GalleryCreation, *, clus
     return Action(ActionName.CREATE_GALLERY, migration.spec.gallery.id, body)
 
 
-def create_definition(migration: ImageMigration, image: ManagedImage, gallery: Gallery, *, cluster: str) -> Action:
-    """Create the definition, in the gallery's region."""
+def create_definition(
+    migration: ImageMigration, image: ManagedImage, gallery: Gallery, *, plan: PurchasePlan | None, cluster: str
+) -> Action:
+    """Create the definition, in the gallery's region, with the purchase plan that the image needs."""
     spec = migration.spec.definition
     wire = spec.wire()
     features = [{"name": "SecurityType", "value": str(spec.security_type or "Standard")}, *wire.get("features", [])]
@@ -88,6 +90,8 @@ def create_definition(migration: ImageMigration, image: ManagedImage, gallery: G
         "features": features,
         **{name: wire[name] for name in _AS_GIVEN if wire.get(name)},
     }
+    if plan:
+        properties["purchasePlan"] = plan.wire()
     if spec.end_of_life_date:
         properties["endOfLifeDate"] = edits.date_text(spec.end_of_life_date)
     tags = {**(spec.tags or {}), **_provenance(migration, cluster)}

@@ -40,6 +40,8 @@ class Timing:
     """How long a 403 may be a role that still spreads."""
     compare: timedelta = timedelta(minutes=10)
     """Between LISTs of metadata that are compared with what the watch told."""
+    shared: timedelta = timedelta(seconds=30)
+    """How long an answer about a subscription (its regions, quotas, locks) serves all its migrations."""
     rate_window: timedelta = timedelta(hours=1)
     """In which `deletion.maxPerHour` counts."""
     report: timedelta = timedelta(minutes=5)

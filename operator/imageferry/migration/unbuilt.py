@@ -6,21 +6,37 @@ built again within a budget; what was verified of the old one does not count for
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from imageferry.api.extras import GalleryCreation
 from imageferry.api.status import (
     DefinitionStatus,
     Deletion,
+    FindingStatus,
     Phase,
     Severity,
     SourceStatus,
     Status,
     VersionStatus,
 )
-from imageferry.migration import claims, definitions, edits, identity, preflight, regions, requests, verification
+from imageferry.migration import (
+    claims,
+    definitions,
+    edits,
+    findings,
+    identity,
+    inquiry,
+    preflight,
+    regions,
+    requests,
+    surroundings,
+    verification,
+)
 from imageferry.migration.claims import Claim
 from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
+from imageferry.migration.preflight import Finding
 from imageferry.migration.report import (
     DEFINITION_READY,
     FALSE,
@@ -37,6 +53,8 @@ from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, definition_status
 
 BUILD_BUDGET = 3
+LONGEST = 4096
+"""Characters of a message that tells several findings."""
 
 
 def decide(case: Case) -> Step:
@@ -102,102 +120,155 @@ def _without_image(case: Case) -> Step:
 
 
 def _check_image(case: Case, image: ManagedImage) -> Step:
-    source = source_status(image)
     if image.provisioning_state == "Failed":
         message = f"spec.source.managedImageId: the image {image.id} is Failed; create it anew"
-        return _preflight_stall(case, "SourceFailed", message, source=source)
+        return _preflight_stall(case, "SourceFailed", message, source=source_status(image))
     if image.provisioning_state != SUCCEEDED:
         message = f"the image is {image.provisioning_state}; waiting until it is {SUCCEEDED}"
-        summary = Summary(Phase.CHECKING, "SourceNotSettled", message)
-        return Wait(_status(case, summary, source=source), case.timing.soon * 3)
-    found = preflight.examine(case.migration, image, now=case.now)
-    if found and found[0].severity is Severity.BLOCKS:
-        shown = [finding.status for finding in found]
-        return _preflight_stall(case, found[0].reason, found[0].message, source=source, findings=shown)
-    return _see_definition(case, image)
+        return _await(case, "SourceNotSettled", message, source=source_status(image))
+    checked = _Checked(image, preflight.examine(case.migration, image, now=case.now))
+    return _refused(case, checked) or _see_definition(case, checked)
 
 
-def _see_definition(case: Case, image: ManagedImage) -> Step:
+def _see_definition(case: Case, checked: "_Checked") -> Step:
     match case.facts.definition:
         case Found(definition):
-            return _check_definition(case, image, definition)
+            return _check_definition(case, checked, definition)
         case _ if case.facts.definition is UNSEEN:
             return Look(What.DEFINITION)
     if case.knows(What.DEFINITION) and not case.denied_long(What.DEFINITION):
         return _disbelieve(case, What.DEFINITION)
-    return _create_definition(case, image)
+    return _create_definition(case, checked)
 
 
-def _create_definition(case: Case, image: ManagedImage) -> Step:
+def _create_definition(case: Case, checked: "_Checked") -> Step:
     if case.facts.gallery is UNSEEN:
         return Look(What.GALLERY)
     if not isinstance(case.facts.gallery, Found):
-        return _create_gallery(case, image)
-    return _define(case, image, case.facts.gallery.value)
-
-
-def _define(case: Case, image: ManagedImage, gallery: Gallery) -> Step:
+        return _create_gallery(case, checked)
+    gallery = case.facts.gallery.value
     unseen = DefinitionStatus(id=requests.definition_id(case.migration))
     if holder := claims.holder(Claim.DEFINITION, case.migration, case.context.peers):
         says = not_built("WaitingForDefinition")
-        return waiting(case, Claim.DEFINITION, holder, says=says, definition=unseen, **_seen(case, image))
-    finding = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
-    if finding:
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image), definition=unseen)
+        return waiting(case, Claim.DEFINITION, holder, says=says, definition=unseen, **_seen(case, checked))
     if gallery.provisioning_state not in (SUCCEEDED, "Updating"):
         summary = Summary(Phase.DEFINING, "CreatingGallery", f"the gallery is {gallery.provisioning_state}")
-        return Wait(_status(case, summary, definition=unseen, **_seen(case, image)), case.timing.soon)
+        return Wait(_status(case, summary, definition=unseen, **_seen(case, checked)), case.timing.soon)
     if case.hears_of(What.DEFINITION) and not case.denied_long(What.DEFINITION):
         return _disbelieve(case, What.DEFINITION)
+    return _request_definition(case, checked, gallery)
+
+
+def _request_definition(case: Case, checked: "_Checked", gallery: Gallery) -> Step:
+    end = preflight.end_of_life("definition", case.migration.spec.definition.end_of_life_date, now=case.now)
+    unseen = DefinitionStatus(id=requests.definition_id(case.migration))
+    if end:
+        return _preflight_stall(case, end.reason, end.message, definition=unseen, **_seen(case, checked.plus(end)))
+    checked, step = _look_around(case, checked, definition=unseen)
+    if step:
+        return step
     wanted = unseen.model_copy(update={"applied": edits.definition_wanted(case.migration.spec.definition)})
     summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-    says = {PREFLIGHT: _passed(case, image)}
-    status = _status(case, summary, says=says, definition=wanted, **_seen(case, image))
-    action = requests.create_definition(case.migration, image, gallery, cluster=case.context.cluster)
+    says = {PREFLIGHT: _passed(case, checked)}
+    status = _status(case, summary, says=says, definition=wanted, **_seen(case, checked))
+    plan = surroundings.purchase_plan(case.migration, case.facts)
+    action = requests.create_definition(case.migration, checked.image, gallery, plan=plan, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
 
 
-def _create_gallery(case: Case, image: ManagedImage) -> Step:
+def _create_gallery(case: Case, checked: "_Checked") -> Step:
     """Create the gallery where the spec allows it."""
     gallery = case.migration.spec.gallery
     if gallery.create is None:
-        finding = preflight.gallery_missing(case.migration)
-        return _preflight_stall(case, finding.reason, finding.message, source=source_status(image), definition=None)
+        missing = preflight.gallery_missing(case.migration)
+        seen = _seen(case, checked.plus(missing))
+        return _preflight_stall(case, missing.reason, missing.message, definition=None, **seen)
     if case.knows(What.GALLERY) and not case.denied_long(What.GALLERY):
         return _disbelieve(case, What.GALLERY)
     if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
         says = not_built("WaitingForGallery")
-        return waiting(case, Claim.GALLERY, holder, says=says, definition=None, **_seen(case, image))
+        return waiting(case, Claim.GALLERY, holder, says=says, definition=None, **_seen(case, checked))
+    return _request_gallery(case, checked, gallery.create)
+
+
+def _request_gallery(case: Case, checked: "_Checked", wanted: GalleryCreation) -> Step:
     if case.hears_of(What.GALLERY) and not case.denied_long(What.GALLERY):
         return _disbelieve(case, What.GALLERY)
+    checked, step = _look_around(case, checked, definition=None)
+    if step:
+        return step
     summary = Summary(Phase.DEFINING, "CreatingGallery", "the gallery is requested")
-    says = {PREFLIGHT: _passed(case, image)}
-    status = _status(case, summary, says=says, definition=None, **_seen(case, image))
-    action = requests.create_gallery(case.migration, gallery.create, cluster=case.context.cluster)
+    says = {PREFLIGHT: _passed(case, checked)}
+    status = _status(case, summary, says=says, definition=None, **_seen(case, checked))
+    action = requests.create_gallery(case.migration, wanted, cluster=case.context.cluster)
     return Act(action, status, case.next_attempt(action.name))
 
 
-def _seen(case: Case, image: ManagedImage) -> dict[str, Any]:
+def _check_definition(case: Case, checked: "_Checked", definition: GalleryDefinition) -> Step:
+    if finding := definition_finding(case, checked.image, definition):
+        return _definition_stall(case, checked, preflight.blocks("DefinitionMismatch", finding), definition)
+    if definition.provisioning_state == "Failed":
+        finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
+        return _definition_stall(case, checked, preflight.blocks("DefinitionFailed", finding), definition)
+    if definition.provisioning_state != SUCCEEDED:
+        summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
+        return Wait(_status(case, summary, definition=definition_status(case, definition)), case.timing.soon)
+    return _build(case, checked, definition)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The image, and all that was found so far, what blocks first."""
+
+    image: ManagedImage
+    found: tuple[Finding, ...] = ()
+
+    def plus(self, *more: Finding) -> "_Checked":
+        return replace(self, found=preflight.ordered((*self.found, *more)))
+
+
+def _look_around(case: Case, checked: _Checked, *, definition: DefinitionStatus | None) -> tuple[_Checked, Step | None]:
+    """Look at what lies around, once and before the first write; a step comes where that is not the end of it."""
+    if case.facts.surroundings is UNSEEN and inquiry.of(case.migration, case.facts):
+        return checked, Look(What.SURROUNDINGS)
+    checked = checked.plus(*surroundings.examine(case.migration, checked.image, case.facts))
+    if step := _refused(case, checked, definition=definition):
+        return checked, step
+    if busy := surroundings.busy(checked.found):
+        return checked, _await(case, busy.reason, busy.message, definition=definition, **_seen(case, checked))
+    return checked, None
+
+
+def _refused(case: Case, checked: _Checked, **fields: Any) -> Wait | None:  # noqa: ANN401 - as `compose`
+    """Stall where something blocks; every blocking finding is told at once."""
+    found = preflight.blocking(checked.found)
+    if not found:
+        return None
+    message = "; ".join(finding.message for finding in found)[:LONGEST]
+    return _preflight_stall(case, found[0].reason, message, **(_seen(case, checked) | fields))
+
+
+def _await(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `compose`
+    summary = Summary(Phase.CHECKING, reason, message)
+    return Wait(_status(case, summary, **fields), case.timing.soon * 3)
+
+
+def _seen(case: Case, checked: _Checked) -> dict[str, Any]:
     """Return the fields that come from the image, and none of a version."""
-    found = preflight.examine(case.migration, image, now=case.now)
     return {
-        "source": source_status(image),
-        "findings": [finding.status for finding in found] or None,
+        "source": source_status(checked.image),
+        "findings": _findings(case, checked) or None,
         **_vanished(case),
     }
 
 
-def _check_definition(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
-    seen: dict[str, Any] = {"source": source_status(image), "definition": definition_status(case, definition)}
-    if finding := definition_finding(case, image, definition):
-        return _definition_stall(case, "DefinitionMismatch", finding, **seen)
-    if definition.provisioning_state == "Failed":
-        finding = f"spec.definition.name: the definition {definition.id} is Failed; delete it, and it is created again"
-        return _definition_stall(case, "DefinitionFailed", finding, **seen)
-    if definition.provisioning_state != SUCCEEDED:
-        summary = Summary(Phase.DEFINING, "CreatingDefinition", "the definition is requested")
-        return Wait(_status(case, summary, **seen), case.timing.soon)
-    return _build(case, image, definition)
+def _findings(case: Case, checked: _Checked) -> list[FindingStatus]:
+    """Return what was found, with what was found around before and is not looked at again."""
+    now = [finding.status for finding in checked.found]
+    if case.facts.surroundings is not UNSEEN:
+        return now
+    before = case.migration.status.findings or ()
+    return now + [f for f in before if f.reason in findings.AROUND and f.severity is not Severity.BLOCKS]
 
 
 def definition_finding(case: Case, image: ManagedImage, definition: GalleryDefinition) -> str | None:
@@ -212,11 +283,11 @@ def definition_finding(case: Case, image: ManagedImage, definition: GalleryDefin
     )
 
 
-def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> Step:
+def _build(case: Case, checked: _Checked, definition: GalleryDefinition) -> Step:
     before = case.migration.status.version
     builds = (before.attempts if before else None) or 0
-    says = {PREFLIGHT: _passed(case, image), **definition_says(definition)}
-    common = {**_seen(case, image), "definition": definition_status(case, definition)}
+    says = definition_says(definition)
+    common = {**_seen(case, checked), "definition": definition_status(case, definition)}
     if builds >= BUILD_BUDGET:
         message = (
             f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
@@ -227,8 +298,15 @@ def _build(case: Case, image: ManagedImage, definition: GalleryDefinition) -> St
         if holder := claims.holder(claim, case.migration, case.context.peers):
             says |= not_built(f"WaitingFor{claim.title()}")
             return waiting(case, claim, holder, says=says, **common)
+    if case.facts.gallery is UNSEEN and not inquiry.just_created(case.migration, definition):
+        return Look(What.GALLERY)
     if case.hears_of(What.VERSION) and not case.denied_long(What.VERSION):
         return _disbelieve(case, What.VERSION)
+    checked, step = _look_around(case, checked, definition=definition_status(case, definition))
+    if step:
+        return step
+    says, image = says | {PREFLIGHT: _passed(case, checked)}, checked.image
+    common |= _seen(case, checked)
     voided = verification.judge_unproven(case.migration.status, now=case.now)
     spec = case.migration.spec.version
     applied = edits.version_wanted(spec, regions.wanted(spec, image.location), joined=False)
@@ -255,12 +333,15 @@ def _status(case: Case, summary: Summary, *, says: Mapping[str, Says] | None = N
 
 def _preflight_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
     says = {PREFLIGHT: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **(_vanished(case) | fields))
+    found = [preflight.blocks(reason, message).status]
+    return stalled(case, reason, message, says=says, **(_vanished(case) | {"findings": found} | fields))
 
 
-def _definition_stall(case: Case, reason: str, message: str, **fields: Any) -> Wait:  # noqa: ANN401 - as `stalled`
-    says = {DEFINITION_READY: Says(FALSE, reason, message), **not_built(reason)}
-    return stalled(case, reason, message, says=says, **(_vanished(case) | fields))
+def _definition_stall(case: Case, checked: _Checked, found: Finding, definition: GalleryDefinition) -> Wait:
+    failed = Says(FALSE, found.reason, found.message)
+    says = {PREFLIGHT: failed, DEFINITION_READY: failed, **not_built(found.reason)}
+    seen = _seen(case, checked.plus(found)) | {"definition": definition_status(case, definition)}
+    return stalled(case, found.reason, found.message, says=says, **seen)
 
 
 def not_built(reason: str) -> dict[str, Says]:
@@ -274,6 +355,6 @@ def unproven(status: Status) -> Deletion | None:
     return Deletion(requested_at=requested) if requested else None
 
 
-def _passed(case: Case, image: ManagedImage) -> Says:
-    warnings = [finding.message for finding in preflight.examine(case.migration, image, now=case.now)]
-    return Says(TRUE, "Passed", "; ".join(["the image, the gallery and the definition fit together", *warnings]))
+def _passed(case: Case, checked: _Checked) -> Says:
+    told = [f"{each.severity}: {each.message}" for each in _findings(case, checked)]
+    return Says(TRUE, "Passed", "; ".join(["the image, the gallery and the definition fit together", *told])[:LONGEST])

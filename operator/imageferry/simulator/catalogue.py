@@ -1,7 +1,8 @@
 """What a subscription tells about itself: regions, providers, quotas, machine sizes (fact sheet, section 3.7)."""
 
 from imageferry.simulator.paths import OPERATION_GROUPS, ArmPath
-from imageferry.simulator.regions import DISPLAY_NAMES, short_name
+from imageferry.simulator.regions import DISPLAY_NAMES, WITHOUT_ZONES, short_name
+from imageferry.simulator.settings import Rules
 from imageferry.simulator.store import Store
 from imageferry.simulator.wire import Json
 
@@ -42,8 +43,8 @@ def subscription(tenant_id: str, subscription_id: str) -> Json:
     }
 
 
-def locations(subscription_id: str) -> list[Json]:
-    """Give the regions of a subscription, short and display names."""
+def locations(subscription_id: str, rules: Rules) -> list[Json]:
+    """Give the regions of a subscription, short and display names, and which zones they have."""
     return [
         {
             "id": f"/subscriptions/{subscription_id}/locations/{short}",
@@ -52,17 +53,29 @@ def locations(subscription_id: str) -> list[Json]:
             "displayName": shown,
             "regionalDisplayName": shown,
             "metadata": {"regionType": "Physical", "regionCategory": "Recommended"},
+            **({} if short in WITHOUT_ZONES else {"availabilityZoneMappings": _zones(short)}),
         }
         for short, shown in DISPLAY_NAMES.items()
+        if short not in rules.disabled_regions
     ]
 
 
-def provider(subscription_id: str, namespace: str, state: str) -> Json:
+def _zones(region: str) -> list[Json]:
+    return [{"logicalZone": number, "physicalZone": f"{region}-az{number}"} for number in ("1", "2", "3")]
+
+
+def provider(subscription_id: str, namespace: str, state: str, rules: Rules) -> Json:
     """Give a resource provider, its types and whether the subscription is registered for it."""
     kinds = [kind for kind in OPERATION_GROUPS if ArmPath("", "", (kind.partition("/")[0],)).provider == namespace]
-    shown = list(DISPLAY_NAMES.values())
+    everywhere = list(DISPLAY_NAMES.values())
+    here = [DISPLAY_NAMES[each] for each in DISPLAY_NAMES if each not in rules.unoffered_regions]
     types = [
-        {"resourceType": kind, "locations": shown, "apiVersions": list(API_VERSIONS), "capabilities": "None"}
+        {
+            "resourceType": kind,
+            "locations": here if kind.startswith("galleries") else everywhere,
+            "apiVersions": list(API_VERSIONS),
+            "capabilities": "None",
+        }
         for kind in kinds
     ]
     return {
@@ -74,17 +87,20 @@ def provider(subscription_id: str, namespace: str, state: str) -> Json:
     }
 
 
-def usages(store: Store, subscription_id: str, location: str) -> list[Json]:
+def usages(store: Store, subscription_id: str, location: str, rules: Rules) -> list[Json]:
     """Give how much of each quota is used in a region."""
     found = [_usage("cores", "Total Regional vCPUs", 0, 100)]
-    for kind, limit in QUOTAS.items():
-        there = [
-            each
-            for each in store.of_kind(subscription_id, kind)
-            if short_name(each.body["location"]) == short_name(location)
-        ]
-        found.append(_usage(*_USAGE_NAMES[kind], len(there), limit))
+    for kind in QUOTAS:
+        used, limit = quota(store, ArmPath(subscription_id, "", tuple(kind.split("/"))), location, rules)
+        found.append(_usage(*_USAGE_NAMES[kind], used, limit))
     return found
+
+
+def quota(store: Store, path: ArmPath, location: str, rules: Rules) -> tuple[int, int]:
+    """Give how many resources of a kind a subscription has in a region, and how many it may have."""
+    region = short_name(location)
+    used = sum(short_name(each.body["location"]) == region for each in store.of_kind(path.subscription, path.kind))
+    return used, rules.quotas.get(_USAGE_NAMES[path.kind][0], QUOTAS[path.kind])
 
 
 def skus(wanted: str) -> list[Json]:

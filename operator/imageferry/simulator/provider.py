@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from imageferry.simulator import access, galleries, machines, services, sources, versions
+from imageferry.simulator import access, catalogue, galleries, machines, services, sources, versions
 from imageferry.simulator.faults import FailOperation, FailRegion, Stale
 from imageferry.simulator.kinds import TYPES, render
 from imageferry.simulator.ledger import Effect
@@ -153,11 +153,25 @@ def _put(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Ou
     if (kept := world.store.soft_deleted_resource(path.key)) is not None:
         return _restored(world, signer, request, kept)
     resource = Resource(path, kind.create(world, path, body))
+    _check_quota(world, path, resource.body["location"])
     world.store.add(resource)
     operation = _begin(world, request, resource, Kind.CREATE)
     resource.built = None if operation.failure else operation.ends
     headers = operation_headers(signer, request, operation)
     return Outcome(Answered(201, render(world, resource, path), headers=headers), Effect.CREATED)
+
+
+def _check_quota(world: World, path: ArmPath, location: str) -> None:
+    """Refuse one resource more than the quota allows (fact sheet, sections 4.3 and 9)."""
+    if path.kind not in catalogue.QUOTAS:
+        return
+    used, limit = catalogue.quota(world.store, path, location, world.rules)
+    if used >= limit:
+        message = (
+            f"Operation could not be completed as it results in exceeding the quota of '{path.kind}' in the region "
+            f"'{location}': limit {limit}, in use {used}."
+        )
+        raise ArmError(409, "OperationNotAllowed", message)
 
 
 def _restored(world: World, signer: Signer, request: ArmRequest, version: Resource) -> Outcome:

@@ -43,8 +43,8 @@ def _tenants(world: World, _: Signer, request: ArmRequest, path: ServicePath) ->
 
 
 def _locations(world: World, _: Signer, request: ArmRequest, path: ServicePath) -> Outcome:
-    del world, request
-    return _gateway({"value": catalogue.locations(path.subscription)})
+    del request
+    return _gateway({"value": catalogue.locations(path.subscription, world.rules)})
 
 
 def _groups(world: World, _: Signer, request: ArmRequest, path: ServicePath) -> Outcome:
@@ -60,13 +60,14 @@ def _provider(world: World, _: Signer, request: ArmRequest, path: ServicePath) -
         effect = Effect.NONE if known else Effect.UPDATED
         world.store.register(path.subscription, path.name, world.now + timedelta(seconds=world.durations.registration))
     state = world.store.registration(path.subscription, path.name, world.now)
-    body = catalogue.provider(path.subscription, path.name, state)
+    body = catalogue.provider(path.subscription, path.name, state, world.rules)
     return Outcome(Answered(200, body, gateway=True), effect)
 
 
 def _usages(world: World, _: Signer, request: ArmRequest, path: ServicePath) -> Outcome:
     del request
-    return Outcome(Answered(200, {"value": catalogue.usages(world.store, path.subscription, path.name)}))
+    value = catalogue.usages(world.store, path.subscription, path.name, world.rules)
+    return Outcome(Answered(200, {"value": value}))
 
 
 def _skus(world: World, _: Signer, request: ArmRequest, path: ServicePath) -> Outcome:

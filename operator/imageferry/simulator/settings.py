@@ -68,6 +68,12 @@ class Rules:
     limits: Mapping[str, int] = field(default_factory=dict)
     """Other limits than Azure's, by the name in the header that tells what is left: `{CreateUpdateGallery3Min: 3}`,
     `{reads: 1100, global-reads: 16500}`."""
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """Other quotas than Azure's, by the names in `usages`: `{GalleryImageVersion: 3}`."""
+    disabled_regions: tuple[str, ...] = ()
+    """Short names of regions that no subscription has access to: not listed, and no targets."""
+    unoffered_regions: tuple[str, ...] = ()
+    """Short names of regions that are listed and offer no galleries."""
     stale_create: float = 0.0
     """Seconds after a create during which a GET may still answer 404."""
     removed_lock_honoured: float = 0.0

@@ -9,8 +9,9 @@ from typing import Any
 
 from imageferry.simulator.regions import WITHOUT_ZONES, display_name, short_name
 from imageferry.simulator.wire import ArmError, Json, invalid
-from imageferry.simulator.world import check_unchanged, in_order, section, spelled
+from imageferry.simulator.world import World, check_unchanged, in_order, lookup, section, spelled
 
+KIND = "Microsoft.Compute/galleries/images/versions"
 TARGET = "galleryImageVersion.properties.publishingProfile"
 STORAGE_TYPES = ("Standard_LRS", "Standard_ZRS", "Premium_LRS", "PremiumV2_LRS")
 
@@ -95,6 +96,33 @@ def check_change(present: list[Json], wanted: list[Json], *, removable: bool) ->
             continue
         for fixed in ("storageAccountType", "encryption"):
             check_unchanged(region.get(fixed), after[name].get(fixed), f"{TARGET}.targetRegions.{fixed}")
+
+
+def check_places(world: World, regions: list[Json], subscription: str) -> None:
+    """Refuse regions without access, and disk encryption sets that are missing or elsewhere (fact sheet, 4.4, 5.4)."""
+    for region in regions:
+        short = short_name(region["name"])
+        if short in (*world.rules.disabled_regions, *world.rules.unoffered_regions):
+            message = f"The location '{region['name']}' is not available for resource type '{KIND}'."
+            raise ArmError(400, "LocationNotAvailableForResourceType", message, target=f"{TARGET}.targetRegions")
+        encryption = section(region, "encryption")
+        for disk in (section(encryption, "osDiskImage"), *encryption.get("dataDiskImages", [])):
+            if disk.get("diskEncryptionSetId"):
+                _check_encryption_set(world, str(disk["diskEncryptionSetId"]), short, subscription)
+
+
+def _check_encryption_set(world: World, resource_id: str, region: str, subscription: str) -> None:
+    found = lookup(world, resource_id)
+    if found is None:
+        message = f"The disk encryption set '{resource_id}' is not found."
+        raise ArmError(404, "NotFound", message, target=resource_id)
+    there = found.body["location"]
+    if found.path.subscription.casefold() != subscription.casefold() or short_name(there) != region:
+        message = (
+            f"The disk encryption set '{resource_id}' must be in the subscription of the image version and in the "
+            f"region '{region}': it is in '{there}'."
+        )
+        raise ArmError(400, "BadRequest", message, target=resource_id)
 
 
 def _region(sent: Mapping[str, Any], profile: Json) -> Json:

@@ -11,7 +11,15 @@ from imageferry.simulator.definitions import TRUSTED_BY_DEFAULT
 from imageferry.simulator.paths import ArmPath
 from imageferry.simulator.regions import short_name
 from imageferry.simulator.store import Resource
-from imageferry.simulator.targets import STORAGE_TYPES, TARGET, check_change, check_replica_count, extended, normalised
+from imageferry.simulator.targets import (
+    STORAGE_TYPES,
+    TARGET,
+    check_change,
+    check_places,
+    check_replica_count,
+    extended,
+    normalised,
+)
 from imageferry.simulator.wire import ArmError, Json, conflict, invalid, timestamp
 from imageferry.simulator.world import (
     World,
@@ -46,6 +54,7 @@ def create(world: World, path: ArmPath, body: Json) -> Json:
     wanted = section(properties, "publishingProfile")
     _check_end_of_life(world, wanted)
     profile = _profile(wanted, body["location"]) | {"publishedDate": timestamp(world.now)}
+    check_places(world, profile["targetRegions"], path.subscription)
     definition = world.store.find(path.parent.key) if path.parent else None
     if definition is not None and source is not None and source.path.kind == "images":
         sources.check_image(world, source, definition, shallow=profile.get("replicationMode") == "Shallow")
@@ -97,6 +106,9 @@ def change(world: World, resource: Resource, body: Json, *, patch: bool) -> Json
     safety = _safety(stored["safetyProfile"], sent)
     removable = safety["allowDeletionOfReplicatedLocations"]
     check_change(present["targetRegions"], profile["targetRegions"], removable=removable)
+    known = {each["name"] for each in present["targetRegions"]}
+    added = [each for each in profile["targetRegions"] if each["name"] not in known]
+    check_places(world, added, resource.path.subscription)
     properties = {"publishingProfile": profile, "storageProfile": stored["storageProfile"], "safetyProfile": safety}
     return outer_changed(resource, body, properties, patch=patch)
 
