@@ -293,6 +293,7 @@ def test_an_update_tells_every_field_with_both_values(seen: Seen) -> None:
         f"{region}.northeurope.regionalReplicaCount": (None, "2"),
         f"{region}.northeurope.storageAccountType": (None, "Premium_LRS"),
         f"{region}.northeurope.excludeFromLatest": (None, "false"),
+        "tags.imageferry-added": (None, "northeurope"),
     }
     assert definition["changes"] == [{"field": "description", "from": "Old.", "to": "New."}]
 
