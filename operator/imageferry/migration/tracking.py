@@ -92,7 +92,10 @@ def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
 
 def _replication(case: Case, version: GalleryVersion) -> ReplicationStatus:
     before = case.migration.status.replication
-    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now)
+    operation = case.migration.status.operation
+    creating = operation is not None and operation.action is ActionName.CREATE_VERSION
+    begun = min(operation.requested_at, case.now) if operation and creating else case.now
+    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now, begun=begun)
     if before and before.regions == seen.regions:
         return before  # no progress is no news
     return seen.model_copy(update={"expected_completion_time": pace.expected(seen.regions, case.now)})
