@@ -1,11 +1,14 @@
 """What following a replication cost, and how soon each region's completion was seen, by the simulator's ledger."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from imageferry.simulator import Entry, SimulatorServer
 
+_IMAGES = re.compile("/images/([^/]+)", re.IGNORECASE)
 GET, CREATE = "galleryImageVersions.get", "galleryImageVersions.createOrUpdate"
 
 
@@ -22,9 +25,11 @@ class Followed:
 def of(azure: SimulatorServer, name: str, regions: Sequence[str]) -> Followed:
     """Return what a migration cost that `manifests.migration` made, all regions of which were seen Completed.
 
-    `regions` begins with the image's own. The gallery, which migrations share, is not counted where there are several.
+    `regions` begins with the image's own. Each bears its part of what migrations share, such as looks at the gallery.
     """
-    own = [entry for entry in azure.ledger.entries() if _concerns(entry, name)]
+    entries = azure.ledger.entries()
+    own = [entry for entry in entries if _concerns(entry, name)]
+    shared = sum(entry.method == "GET" and not _IMAGES.search(entry.resource_id) for entry in entries)
     begun = _published(azure, next(entry for entry in own if entry.operation == CREATE))
     looks = [entry.time for entry in own if entry.operation == GET]
     durations, completed = azure.cloud.durations, list[datetime]()
@@ -35,7 +40,8 @@ def of(azure: SimulatorServer, name: str, regions: Sequence[str]) -> Followed:
     later = [look for look in looks if look > max(seen)]
     until = min(later, default=datetime.max.replace(tzinfo=UTC))
     return Followed(
-        sum(entry.method == "GET" and entry.time < until for entry in own),
+        sum(entry.method == "GET" and entry.time < until for entry in own)
+        + math.ceil(shared / azure.ledger.count(CREATE)),
         tuple((look - at).total_seconds() for look, at in zip(seen, completed, strict=True)),
     )
 
@@ -47,7 +53,6 @@ def _published(azure: SimulatorServer, put: Entry) -> datetime:
 
 
 def _concerns(entry: Entry, name: str) -> bool:
-    """Whether a call was for this migration, or for what all share."""
-    resource = entry.resource_id.casefold()
-    named = f"/images/{name}".casefold()
-    return resource.endswith(named) or f"{named}/" in resource or "/images/" not in resource
+    """Whether a call was for this migration's image, definition or version."""
+    found = _IMAGES.search(entry.resource_id)
+    return found is not None and found[1].casefold() == name.casefold()
