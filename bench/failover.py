@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from bench import results
 from imageferry.simulator import SimulatorServer
-from tests import lease, manifests
+from tests import lease, manifests, temporary
 from tests.controlplane import ControlPlane, until
 from tests.operator_process import OperatorProcess, Settings, service_account_kubeconfig
 
@@ -60,7 +59,7 @@ class Place:
 def place() -> Iterator[Place]:
     """Start all that is needed."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = stack.enter_context(temporary.contained("bench"))
         plane = stack.enter_context(ControlPlane())
         azure = stack.enter_context(SimulatorServer())
         plane.kubectl("apply", f"--kustomize={DEPLOY}")

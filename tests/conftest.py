@@ -4,6 +4,8 @@ Each test has a namespace of its own, so tests see nothing of each other. Withou
 control plane on the machine the tests that need one fail with the cure; none is skipped.
 """
 
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
@@ -11,13 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from tests import lease
+from tests import lease, temporary
 from tests.cluster.world import World, opened
 from tests.controlplane import ControlPlane, ControlPlaneError, Kubectl, locate
 from tests.controlplane.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 CRD, DEPLOY = ROOT / "crds" / "imagemigrations.imageferry.dev.yaml", ROOT / "deploy"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nothing that tests start or kill leave files behind; what they are given (`tmp_path`) stays to be read."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    stack = ExitStack()
+    stack.enter_context(temporary.contained("tests"))
+    config.add_cleanup(stack.close)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from imageferry.azure.cloud import CloudConfig
 from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.azure.national import Cloud, endpoints
 from imageferry.kube.election import own_namespace
 from imageferry.kube.lease import LeaseTiming
 from imageferry.logs import LogFormat
@@ -21,9 +22,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IMAGEFERRY_", extra="ignore")
 
-    arm_endpoint: str = Field("https://management.azure.com", description="Azure Resource Manager of the cloud.")
-    arm_audience: str = Field("https://management.azure.com", description="For whom tokens are asked.")
-    authority: str = Field("https://login.microsoftonline.com", description="Where tokens come from.")
+    cloud: Cloud = Field(
+        Cloud.PUBLIC,
+        description="AzureCloud, AzureChinaCloud or AzureUSGovernment: what the next three are by default.",
+    )
+    arm_endpoint: str | None = Field(None, description="Azure Resource Manager. Default: the cloud's.")
+    arm_audience: str | None = Field(None, description="For whom tokens are asked. Default: the cloud's.")
+    authority: str | None = Field(None, description="Where tokens come from. Default: the cloud's.")
     authority_discovery: bool = Field(
         default=True, description="Whether the authority is checked against Microsoft's list of clouds."
     )
@@ -68,16 +73,17 @@ class Settings(BaseSettings):
     def _secure(self) -> Self:
         for name in ("arm_endpoint", "authority"):
             value = getattr(self, name)
-            if not value.startswith("https://"):
+            if value is not None and not value.startswith("https://"):
                 raise ValueError(f"IMAGEFERRY_{name.upper()}: must start with https://, found {value!r}")
         return self
 
     @property
-    def cloud(self) -> CloudConfig:
+    def azure(self) -> CloudConfig:
         """Where Azure is and how to log in."""
+        known = endpoints(self.cloud)
         credential = CredentialConfig(
             kind=self.credential,
-            authority=self.authority,
+            authority=(self.authority or known.authority).rstrip("/"),
             discovery=self.authority_discovery,
             tenant_id=self.tenant_id,
             client_id=self.client_id,
@@ -85,9 +91,10 @@ class Settings(BaseSettings):
             certificate=self.client_certificate,
             token_file=self.federated_token_file,
         )
+        arm, audience = self.arm_endpoint or known.arm, self.arm_audience or known.audience
         return CloudConfig(
-            self.arm_endpoint.rstrip("/"),
-            self.arm_audience.rstrip("/"),
+            arm.rstrip("/"),
+            audience.rstrip("/"),
             self.ca_bundle,
             credential,
             shared_seconds=self.timing.shared.total_seconds(),

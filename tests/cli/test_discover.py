@@ -168,7 +168,7 @@ def test_files_that_somebody_edited_are_kept(azure: SimulatorServer, discover: D
     ("answer", "says"),
     [
         pytest.param(Answer(403, "AuthorizationFailed"), "AuthorizationFailed", id="denied"),
-        pytest.param(Answer(429, "TooManyRequests"), "TooManyRequests", id="throttled"),
+        pytest.param(Answer(429, "TooManyRequests"), "takes 60 s until the next try", id="throttled"),
     ],
 )
 def test_a_list_that_breaks_off_writes_nothing(
@@ -178,11 +178,36 @@ def test_a_list_that_breaks_off_writes_nothing(
     for number in range(30):
         azure.cloud.put_image(f"web-{number}", group="legacy")
     azure.faults.add(Fault("images.list", answer, skip=1))
-    done = discover()
+    done = discover("--timeout", "30")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
+
+
+def test_a_throttled_page_is_asked_for_again_when_azure_says(azure: SimulatorServer, discover: Discover) -> None:
+    """To the second, that page alone, and with a line that says what it waits for."""
+    for number in range(50):
+        azure.cloud.put_image(f"web-{number}", group="legacy")
+    azure.faults.add(
+        Fault("images.list", Answer(429, "TooManyRequests", headers={"Retry-After": "2"}), skip=1, times=1)
+    )
+    done = discover()
+    assert done.returncode == 0, done.stderr
+    assert len(list(yaml.safe_load_all(done.stdout))) == 50
+    calls = azure.ledger.entries("images.list")
+    assert [call.status for call in calls] == [200, 429, 200, 200]
+    assert (calls[2].time - calls[1].time).total_seconds() >= 2
+    assert done.stderr.startswith("listing managed images: 20; TooManyRequests: goes on in 2 s\n")
+
+
+def test_waiting_for_azure_has_an_end(azure: SimulatorServer, discover: Discover) -> None:
+    """What is waited for in all is bounded, however short each wait is; the error says so."""
+    azure.faults.add(Fault("images.list", Answer(429, "TooManyRequests", headers={"Retry-After": "1"})))
+    done = discover("--timeout", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert azure.ledger.count("images.list") == 3
+    assert done.stderr.endswith("it takes 1 s until the next try, --timeout leaves 0 s\n")
 
 
 @pytest.mark.parametrize(

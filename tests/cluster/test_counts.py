@@ -56,7 +56,7 @@ def test_a_restart_while_a_person_is_awaited_writes_nothing(world: World) -> Non
     world.operator.stop()
     mark = world.azure.ledger.mark()
     world.operator.start()
-    world.wait(lambda: world.azure.ledger.count("galleryImages.get", since=mark) >= 1, what="a whole look")
+    world.wait(lambda: world.azure.ledger.count("images.get", since=mark) >= 1, what="a whole look")
     world.operator.stop()
     assert world.get("awaited")["metadata"]["resourceVersion"] == before
 

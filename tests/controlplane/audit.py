@@ -42,6 +42,8 @@ class AuditEntry:
     """One finished request. Bodies are there for writes of our own resources, else None."""
 
     received: datetime
+    seconds: float
+    """Until it was answered."""
     verb: str
     user: str
     user_agent: str
@@ -84,8 +86,10 @@ def _entries(path: Path) -> Iterator[AuditEntry]:
 
 def _entry(event: dict[str, Any]) -> AuditEntry:
     reference = event.get("objectRef", {})
+    received = datetime.fromisoformat(event["requestReceivedTimestamp"])
     return AuditEntry(
-        received=datetime.fromisoformat(event["requestReceivedTimestamp"]),
+        received=received,
+        seconds=(datetime.fromisoformat(event["stageTimestamp"]) - received).total_seconds(),
         verb=event["verb"],
         user=event["user"]["username"],
         user_agent=event.get("userAgent", ""),

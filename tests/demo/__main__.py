@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests import temporary
 from tests.controlplane import ControlPlane, ControlPlaneError
 from tests.demo.show import View
 from tests.demo.stage import NAMESPACE, ROOT, SPEED, VERIFIER, Stage
@@ -117,7 +118,7 @@ def main(words: Sequence[str]) -> int:
         highlight=False,
     )
     try:
-        with ControlPlane() as plane, Stage(plane) as stage:
+        with temporary.contained("demo"), ControlPlane() as plane, Stage(plane) as stage:
             Story(stage, console).tell()
             console.print("==> All as it has to be.", style="green")
             if keep:

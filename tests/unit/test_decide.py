@@ -65,6 +65,49 @@ def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
     assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS]
 
 
+@pytest.mark.parametrize(
+    ("status", "generation", "expected"),
+    [
+        pytest.param({}, 1, [What.VERSION, What.IMAGE], id="awaiting"),
+        pytest.param({}, 2, [What.VERSION, What.IMAGE, What.DEFINITION], id="spec-edited"),
+        pytest.param(
+            build.verified(build.version()),
+            1,
+            [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS],
+            id="verified",
+        ),
+    ],
+)
+def test_a_definition_that_fits_is_not_looked_at_again_while_a_person_is_awaited(
+    status: Json, generation: int, expected: list[What]
+) -> None:
+    """It cannot change, and many wait for days; it is looked at again for an edited spec, and before a deletion."""
+    subject = build.migration(status=status | {"observedGeneration": 1}, generation=generation)
+    first, _ = build.settle(subject, build.facts(), build.context(completion=build.completed(build.version())))
+    _, looked = build.settle(subject, build.facts(), build.context(completion=first.completion))
+
+    assert looked == expected
+
+
+def test_a_definition_that_does_not_fit_is_looked_at_until_it_does() -> None:
+    """What was found once is not forgotten because the process has seen the version complete."""
+    subject, misfit = build.migration(), build.facts(definition=build.definition(os_type="Linux"))
+    first = build.wait(subject, misfit, build.context(completion=build.completed(build.version())))
+    again, looked = build.settle(build.stored(subject, first), misfit, build.context(completion=first.completion))
+
+    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION]
+    assert again.status.phase is Phase.STALLED
+
+
+def test_looks_become_rare_while_a_person_is_awaited() -> None:
+    """Half of what it has waited so far, between ten minutes and an hour: the watch tells when a person acts."""
+    version = build.version()
+    for waited, after in ((timedelta(), 10), (timedelta(minutes=60), 30), (timedelta(days=9), 60)):
+        remembered = build.completed(version, since=NOW - waited)
+        step = build.wait(build.migration(), build.facts(), build.context(completion=remembered))
+        assert step.after == timedelta(minutes=after)
+
+
 class TestDefinition:
     """The image definition is created explicitly, adopted when it fits, and never changed."""
 

@@ -54,7 +54,7 @@ def test_a_short_build_takes_few_looks() -> None:
     """One region, seven minutes."""
     run = follow({"westeurope": 7 * MINUTE})
 
-    assert run.looks <= 8
+    assert run.looks <= 4
     assert max(run.late) <= MINUTE
 
 
@@ -62,7 +62,7 @@ def test_a_replication_of_six_hours_takes_tens_of_looks() -> None:
     """Five regions that end one after the other."""
     run = follow({f"r{hour}": timedelta(hours=hour) + 7 * MINUTE for hour in (1, 2, 3, 5, 6)})
 
-    assert run.looks < 50
+    assert run.looks < 40
     assert max(run.late) <= MINUTE
 
 
@@ -98,6 +98,20 @@ def test_no_region_is_looked_at_more_than_once_a_minute() -> None:
     almost = RegionStatus(name="westeurope", state="Replicating", progress=99, since=NOW - MINUTE)
 
     assert pace.next_look([almost], NOW, TIMING) == TIMING.building
+
+
+def test_what_may_be_done_soon_is_looked_at_when_it_should_be_done() -> None:
+    """Not a minute before: a look that comes too early is followed by one that comes late."""
+    near = RegionStatus(name="westeurope", state="Replicating", progress=80, since=NOW - 8 * MINUTE)
+
+    assert pace.next_look([near], NOW, TIMING) == 2 * MINUTE
+
+
+def test_what_takes_long_may_be_quicker_than_it_was_by_a_third() -> None:
+    """And is seen within a minute all the same."""
+    far = RegionStatus(name="westeurope", state="Replicating", progress=49, since=NOW - 30 * MINUTE)
+
+    assert pace.next_look([far], NOW, TIMING) == 30 * MINUTE * pace.SHARE + MINUTE
 
 
 def test_the_expected_time_is_that_of_the_slowest() -> None:

@@ -123,6 +123,14 @@ class TestReport:
 
         assert [each.since for each in after.regions] == [NOW, LATER, None]
 
+    def test_the_first_that_is_seen_of_a_replication_began_when_it_was_asked_for(self) -> None:
+        """So its pace is known at the first look; what is Completed by then is so since somebody saw it."""
+        version = build.replicating("westeurope", "uksouth", lagging="uksouth")
+        spec, begun = _wanted("westeurope", "uksouth"), NOW - timedelta(minutes=1)
+        report = regions.report(spec, version, before=None, now=NOW, begun=begun)
+
+        assert [each.since for each in report.regions] == [NOW, begun]
+
     def test_long_details_are_cut(self) -> None:
         """The schema bounds the field."""
         long = build.version(replication={"westeurope": RegionReplication("Failed", 0, "x" * 5000)})

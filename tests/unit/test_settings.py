@@ -23,7 +23,7 @@ def test_nothing_needs_to_be_set() -> None:
     """The defaults suit a cluster in Azure."""
     settings = Settings()
 
-    assert settings.cloud.endpoint == "https://management.azure.com"
+    assert settings.azure.endpoint == "https://management.azure.com"
     assert settings.credential is CredentialKind.WORKLOAD_IDENTITY
     assert settings.timing == Timing()
 
@@ -33,6 +33,7 @@ def test_nothing_needs_to_be_set() -> None:
     [
         pytest.param("ARM_ENDPOINT", "http://management.azure.com", id="arm-without-tls"),
         pytest.param("AUTHORITY", "login.microsoftonline.com", id="authority-without-scheme"),
+        pytest.param("CLOUD", "AzureGermanCloud", id="unknown-cloud"),
         pytest.param("WORKERS", "0", id="no-worker"),
         pytest.param("WORKERS", "65", id="too-many-workers"),
         pytest.param("SETTLE_SECONDS", "-1", id="settled-before-it-began"),
@@ -57,7 +58,7 @@ def test_the_environment_says_where_azure_is(monkeypatch: pytest.MonkeyPatch, tm
     given = {"ARM_ENDPOINT": "https://arm/", "ARM_AUDIENCE": "https://aud/", "AUTHORITY": "https://login"}
     for name, value in (given | {"CA_BUNDLE": str(tmp_path)}).items():
         monkeypatch.setenv(f"IMAGEFERRY_{name}", value)
-    cloud = Settings().cloud
+    cloud = Settings().azure
 
     assert (cloud.endpoint, cloud.audience, cloud.ca_bundle) == ("https://arm", "https://aud", tmp_path)
     assert cloud.credential.authority == "https://login"
@@ -69,7 +70,7 @@ def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
 
     assert "hunter2" not in repr(settings)
-    assert settings.cloud.credential.client_secret == "hunter2"
+    assert settings.azure.credential.client_secret == "hunter2"
 
 
 def test_speed_shortens_every_wait(monkeypatch: pytest.MonkeyPatch) -> None:

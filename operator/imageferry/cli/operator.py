@@ -53,10 +53,10 @@ def operator() -> None:
 async def _run(settings: Settings) -> None:
     election = Election(namespace=settings.lease_namespace, timing=settings.lease_timing)
     spending = Spending(Budget(), clock=time.monotonic, chance=random.random, speed=settings.speed)
-    azure, kubernetes = Azure(settings.cloud, spending, may_write=lambda: election.held), Kubernetes()
+    azure, kubernetes = Azure(settings.azure, spending, may_write=lambda: election.held), Kubernetes()
     async with azure, kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
-        log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.arm_endpoint)
+        log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.azure.endpoint)
         intake = Intake()
         passes = Passes(
             azure,

@@ -161,8 +161,8 @@ class Passes:
         return Result(running.body, self._spread(self._pause(step.after, memory)))
 
     def _spread(self, after: timedelta | None) -> timedelta | None:
-        """Vary a wait by a tenth: what began together does not stay together."""
-        return after and after * (0.9 + 0.2 * self._chance())
+        """Lengthen a wait by up to a tenth: what began together does not stay together, and none comes too soon."""
+        return after and after * (1 + 0.1 * self._chance())
 
     def _pause(self, after: timedelta | Pace, memory: Memory) -> timedelta | None:
         if after is Pace.NEVER:
@@ -203,7 +203,8 @@ class Passes:
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
         running.memory.refused = None
-        return Result(running.body, self.timing.soon / 3)
+        building = step.action.name is ActionName.CREATE_VERSION  # takes minutes, and Azure asks for a look a minute
+        return Result(running.body, self._spread(self.timing.building) if building else self.timing.soon / 3)
 
     async def _announce(self, running: "_Running", step: Act) -> None:
         operation = Operation(

@@ -1,7 +1,7 @@
 """The version is there: follow it region by region, then see the image out.
 
 While any wanted region lags, the version's own GET is all that is looked at. Once all are
-Completed the image and the definition are looked at too, since everything that may lead
+Completed the image is looked at too, and the definition where it may matter: everything that leads
 to a deletion has to hold in the same pass.
 """
 
@@ -95,9 +95,9 @@ def _completed(case: Case, version: GalleryVersion) -> Step:
         return Look(What.IMAGE)
     if not isinstance(case.facts.image, Found):
         return final.source_gone(case)
-    if case.facts.definition is UNSEEN:
-        return Look(What.DEFINITION)
     image = case.facts.image.value
+    if case.facts.definition is UNSEEN and ending.wants_definition(case, image, version):
+        return Look(What.DEFINITION)
     if isinstance(case.facts.definition, Found) and (
         finding := definition_finding(case, image, case.facts.definition.value)
     ):

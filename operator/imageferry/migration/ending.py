@@ -54,6 +54,16 @@ def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     return _blocked(ending)
 
 
+def wants_definition(case: Case, image: ManagedImage, version: GalleryVersion) -> bool:
+    """Whether the definition has to be looked at too: many wait for a person, and its reads are scarce.
+
+    It cannot change, so once for a spec is enough until the image may go; a finding lets this process forget that.
+    """
+    ending = _ending(case, image, version)
+    edited = case.migration.status.observed_generation != case.migration.metadata.generation
+    return edited or ending.verified.current or ending.completion != case.context.completion
+
+
 def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
     fingerprint = identity.fingerprint(image)
     proof = identity.proof(fingerprint, version)
@@ -160,6 +170,8 @@ _DELETION_OPEN = Says(FALSE, "Deleting", _DELETING.message)
 def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
     timing, due = ending.case.timing, ending.evaluation.due
     after = timing.complete if summary.phase is Phase.COMPLETED else timing.awaiting
+    if summary.phase is Phase.AWAITING_VERIFICATION:
+        after = min(max((ending.case.now - ending.completion.since) / 2, after), timing.awaiting_most)
     if due:
         after = max(min(after, due - ending.case.now), timing.soon / 10)
     return Wait(_status(ending, summary, source, operation=None), after, ending.completion)

@@ -83,15 +83,19 @@ def report(
     before: ReplicationStatus | None,
     now: datetime,
     announced: ActionName | None = None,
+    begun: datetime | None = None,
 ) -> ReplicationStatus:
-    """Return the replication as the status shows it; `since` is kept while a state lasts."""
+    """Return the replication as the status shows it; `since` is kept while a state lasts.
+
+    `begun` is when the first of what is not through yet began; its pace is counted from there.
+    """
     names = [each.name for each in wanted(spec, version.location)]
     seen = {name: version.replication.get(name, _UNSEEN) for name in names}
     old = {region.name: region for region in before.regions} if before else {}
     shown = [
-        _region(name, replication, old=old.get(name), now=now).model_copy(
-            update={"repairs": _repairs(name, version, old=old.get(name), announced=announced)}
-        )
+        _region(
+            name, replication, old=old.get(name), now=now if old else _began(replication, begun, now=now)
+        ).model_copy(update={"repairs": _repairs(name, version, old=old.get(name), announced=announced)})
         for name, replication in seen.items()
     ]
     extra = [RegionStatus(name=name, state=EXTRA) for name in sorted(version.region_names - set(names))]
@@ -101,6 +105,10 @@ def report(
         progress=sum(_percent(replication) for replication in seen.values()) // len(names),
         regions=shown + extra,
     )
+
+
+def _began(replication: RegionReplication, begun: datetime | None, *, now: datetime) -> datetime:
+    return now if begun is None or replication.state in (COMPLETED, FAILED) else begun
 
 
 def _region(name: str, replication: RegionReplication, *, old: RegionStatus | None, now: datetime) -> RegionStatus:

@@ -28,6 +28,8 @@ class Timing:
     """Between looks at something that takes seconds: a definition, a deletion."""
     awaiting: timedelta = timedelta(minutes=10)
     """Between looks while a person is awaited; the watch tells sooner when one acts."""
+    awaiting_most: timedelta = timedelta(hours=1)
+    """The same, when that takes long: many wait for days, and share their limits with those that move."""
     complete: timedelta = timedelta(hours=6)
     """Between looks at a migration that is complete."""
     stalled_first: timedelta = timedelta(minutes=5)

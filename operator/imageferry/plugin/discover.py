@@ -27,7 +27,9 @@ from imageferry.migration.facts import ManagedImage
 from imageferry.plugin import output
 from imageferry.plugin.options import Format
 from imageferry.plugin.output import FailedError
+from imageferry.plugin.patience import Patience
 
+LISTING = "listing managed images"
 SHADES = {Severity.BLOCKS: "red", Severity.WARNS: "yellow", Severity.NOTES: "cyan"}
 
 
@@ -102,6 +104,9 @@ def discover(  # noqa: PLR0913 - one parameter an option
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that differ.")] = False,
     form: Annotated[Format, typer.Option("--output", "-o", help="Form of the manifests.")] = Format.YAML,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait at most, in all, while Azure throttles the list.", min=0)
+    ] = 600,
     credential: Annotated[
         str | None,
         typer.Option(
@@ -122,7 +127,7 @@ def discover(  # noqa: PLR0913 - one parameter an option
         delete_sources=delete_sources,
         plan=plan,
     )
-    images = _list(subscription, resource_group, credential)
+    images = _list(subscription, resource_group, credential, timeout)
     found = discovery.discover(images, target, now=datetime.now(UTC))
     texts = {f"{each.name}.{form}": _text(each, form) for each in found}
     if output_dir:
@@ -134,7 +139,7 @@ def discover(  # noqa: PLR0913 - one parameter an option
     _summarize(found, output_dir)
 
 
-def _list(subscription: str, group: str | None, credential: str | None) -> Sequence[ManagedImage]:
+def _list(subscription: str, group: str | None, credential: str | None, timeout: float) -> Sequence[ManagedImage]:
     # here, because Azure's SDK takes longer to load than all other commands take to answer
     from imageferry.azure import Azure, inventory  # noqa: PLC0415
     from imageferry.plugin.login import config  # noqa: PLC0415
@@ -147,10 +152,20 @@ def _list(subscription: str, group: str | None, credential: str | None) -> Seque
             console = output.console(sys.stderr)
             columns = (SpinnerColumn(), TextColumn("{task.description}"))
             with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-                task = progress.add_task("listing managed images")
-                async for image in inventory.images(azure, subscription=subscription, group=group):
+                task = progress.add_task(LISTING)
+
+                def tell(waits: str) -> None:
+                    line = f"{LISTING}: {len(found):,}; {waits}"
+                    progress.update(task, description=line)
+                    if not console.is_terminal:
+                        console.print(line)
+
+                patience = Patience(timeout, tell, live=console.is_terminal)
+                listed = inventory.images(azure, held_up=patience, subscription=subscription, group=group)
+                async for image in listed:
+                    patience.reset()
                     found.append(image)
-                    progress.update(task, description=f"listing managed images: {len(found):,}")
+                    progress.update(task, description=f"{LISTING}: {len(found):,}")
         return found
 
     try:

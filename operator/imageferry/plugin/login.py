@@ -18,7 +18,7 @@ def config(credential: str | None) -> CloudConfig:
         raise FailedError(f"IMAGEFERRY_{name}: {first['msg']}; found {first['input']!r}") from error
     if credential or "credential" not in settings.model_fields_set:
         settings = settings.model_copy(update={"credential": _kind(credential)})
-    return settings.cloud
+    return settings.azure
 
 
 def _kind(credential: str | None) -> CredentialKind:

@@ -56,7 +56,8 @@ What a test may use:
     `mutations(operation="*", *, resource="", since=0)` (what changed something), `count(operation="*", *,
     effect=None, resource="", since=0)`, `mark() -> int` (for `since`), `clear()`.
 
-`Tokens`  `lifetime` (seconds, settable), `expire()` (all tokens at once), `issued` (how many so far).
+`Tokens`  `lifetime` (seconds, settable), `expire()` (all tokens at once), `issued` (how many so far), `asked` (pairs of
+    the host and the scope that tokens were asked for).
 """
 
 from imageferry.simulator.clock import SimClock

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from imageferry.simulator.faults import Answer, HtmlPage
 from imageferry.simulator.gateway import Services
+from imageferry.simulator.tokens import AUDIENCE
 from imageferry.simulator.wire import Json
 
 
@@ -35,7 +36,10 @@ class Entra:
         if not self._services.tokens.admits(client_id, str(secret) if secret else None):
             message = f"AADSTS7000215: Invalid client secret provided for app '{client_id}'."
             return _refused(401, "invalid_client", message)
-        token, lifetime = self._services.tokens.issue(request.match_info["tenant"], client_id)
+        scope = str(form.get("scope", f"{AUDIENCE}/.default"))
+        self._services.tokens.asked.append((request.host, scope))
+        audience = scope.removesuffix("/.default")
+        token, lifetime = self._services.tokens.issue(request.match_info["tenant"], client_id, audience)
         body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
         return web.json_response(body)
 

@@ -9,10 +9,13 @@ import json
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
+
+AUDIENCE = "https://management.azure.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Tokens:
         self.lifetime: float = 3599
         self.issued = 0
         self.secrets: dict[str, str] = {}
+        self.asked: deque[tuple[str, str]] = deque(maxlen=1000)
+        """At which host tokens were asked for, and for which scope; the latest."""
 
     def declare(self, identities: Mapping[str, str]) -> None:
         """From now on only these client ids get tokens; a non-empty secret must match."""
@@ -45,13 +50,13 @@ class Tokens:
         wanted = self.secrets.get(client_id)
         return wanted is not None and (secret is None or wanted in ("", secret))
 
-    def issue(self, tenant: str, client_id: str) -> tuple[str, int]:
+    def issue(self, tenant: str, client_id: str, audience: str = AUDIENCE) -> tuple[str, int]:
         """Give a new token and its lifetime in whole seconds."""
         now = time.time()
         lifetime = max(0, int(self.lifetime))
         object_id = str(uuid5(NAMESPACE_URL, client_id))
         claims = {
-            "aud": "https://management.azure.com",
+            "aud": audience,
             "iat": int(now),
             "exp": int(now) + lifetime,
             "tid": tenant,
