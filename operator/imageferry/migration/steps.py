@@ -96,6 +96,12 @@ class Case:
         """How long things wait."""
         return self.context.timing
 
+    @property
+    def soon(self) -> timedelta:
+        """How long until the next look for an announced effect: seconds, or half of what passed without it."""
+        passed = self.now - (self.context.operation_since or self.now)
+        return min(max(passed / 2, self.timing.soon), self.timing.building)
+
     def announced(self, name: ActionName) -> bool:
         """Whether this was announced so recently that its effect may not show yet."""
         operation, since = self.migration.status.operation, self.context.operation_since

@@ -11,6 +11,7 @@ from typing import Any
 from imageferry.api.status import (
     ActionName,
     DefinitionStatus,
+    ErrorStatus,
     Phase,
     Severity,
     SourceStatus,
@@ -19,6 +20,7 @@ from imageferry.api.status import (
 )
 from imageferry.migration import claims, definitions, edits, identity, preflight, regions, requests, verification
 from imageferry.migration.claims import Claim
+from imageferry.migration.errors import BackOffError
 from imageferry.migration.facts import UNSEEN, Found, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
@@ -67,7 +69,14 @@ def source_status(image: ManagedImage) -> SourceStatus:
 
 
 def _disbelieve(case: Case, phase: Phase, reason: str, message: str) -> Wait:
-    return Wait(_status(case, Summary(phase, reason, message)), case.timing.soon * 3)
+    status = _status(case, Summary(phase, reason, message), error=unresolved(case))
+    return Wait(status, case.soon)
+
+
+def unresolved(case: Case) -> ErrorStatus | None:
+    """Return the failure after which nobody knows yet whether the announced mutation took effect."""
+    error = case.migration.status.error
+    return error if error and error.kind == BackOffError.kind else None
 
 
 def _without_image(case: Case) -> Step:
