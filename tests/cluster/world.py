@@ -33,9 +33,11 @@ class World:
         namespace: str,
         kubectl: Kubectl,
         folder: Path,
+        speed: float = SPEED,
         **settings: Any,
     ) -> None:
         self.plane = plane
+        self.speed = speed
         self.azure = azure
         self.namespace = namespace
         self.kubectl = kubectl
@@ -47,14 +49,14 @@ class World:
         azure.cloud.put_group("legacy")
         azure.cloud.put_gallery("prod", group="gallery")
 
-    def make_operator(self, log: Path, *, server: str | None = None, speed: float = SPEED) -> OperatorProcess:
+    def make_operator(self, log: Path, *, server: str | None = None, speed: float | None = None) -> OperatorProcess:
         """Return an operator for this world, not started; `server` is another way to the API server."""
         name = f"operator-{self.namespace}-{len(self._operators)}"
         settings = Settings(
             kubeconfig=service_account_kubeconfig(self.plane, server=server, name=name),
             arm=self.azure.url,
             ca_file=self.azure.ca_file,
-            speed=speed,
+            speed=speed or self.speed,
             settle_seconds=SETTLE_SECONDS,
             tenant=self.azure.tenant,
             **self.settings,
@@ -181,12 +183,14 @@ class World:
 
 
 @contextmanager
-def opened(plane: ControlPlane, folder: Path, *, namespace: str | None = None, **settings: Any) -> Iterator[World]:
+def opened(
+    plane: ControlPlane, folder: Path, *, namespace: str | None = None, speed: float = SPEED, **settings: Any
+) -> Iterator[World]:
     """Give a world whose operator is not started yet; it takes its migrations with it when the block ends."""
     namespace = namespace or plane.create_namespace()
     kubectl = partial(plane.kubectl, f"--namespace={namespace}")
-    with SimulatorServer(speed=SPEED) as azure:
-        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder, **settings)
+    with SimulatorServer(speed=speed) as azure:
+        world = World(plane, azure, namespace=namespace, kubectl=kubectl, folder=folder, speed=speed, **settings)
         try:
             yield world
         finally:

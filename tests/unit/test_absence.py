@@ -44,7 +44,7 @@ def test_what_was_seen_is_not_created_again_at_a_404(what: What) -> None:
     """A cache may deny what a read has shown already."""
     step = build.wait(build.migration(GALLERY, SEEN[what]), FACTS[what], _denied(what, SHORT))
 
-    assert step.after == TIMING.soon * 3
+    assert step.after == TIMING.building
 
 
 @whats

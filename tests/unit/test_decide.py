@@ -529,6 +529,25 @@ class TestDisbelief:
         assert step.action.name is name
         assert step.attempt == 2
 
+    @pytest.mark.parametrize(("name", "seen", "spec"), PUTS[:2])
+    @pytest.mark.parametrize(("age", "after"), [pytest.param(2, 3, id="at-once"), (30, 15), (100, 50), (240, 60)])
+    def test_looks_come_more_slowly_the_longer_it_does_not_show(
+        self, name: ActionName, seen: Facts, spec: Json, *, age: int, after: int
+    ) -> None:
+        """Half of what has passed, between three seconds and a minute: a dozen looks, not a hundred."""
+        step = build.wait(build.migration(spec, build.announced(name, age=timedelta(seconds=age))), seen)
+
+        assert step.after == timedelta(seconds=after)
+
+    @pytest.mark.parametrize(("kind", "kept"), [("BackOff", True), ("AskUser", False)])
+    def test_the_failure_that_left_the_outcome_open_stays_shown(self, kind: str, *, kept: bool) -> None:
+        """An outage of PUTs would be seen by nobody else: each is followed by five minutes of looking."""
+        error: Json = {"error": {"code": "InternalServerError", "message": "Azure answered 500", "kind": kind}}
+        status = build.announced(ActionName.CREATE_VERSION, age=RECENT) | error
+        step = build.wait(build.migration(status=status), ONLY_DEFINITION)
+
+        assert (step.status.error is not None) is kept
+
     def test_an_image_that_still_answers_after_our_delete_is_awaited(self) -> None:
         """A 200 within five minutes of an announced DELETE does not delete twice."""
         step = build.wait(*_deletable(build.announced(ActionName.DELETE_IMAGE, age=RECENT)))

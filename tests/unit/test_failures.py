@@ -13,6 +13,7 @@ from imageferry.migration.errors import (
     DeniedError,
     GiveUpError,
     MigrationError,
+    NotVisibleError,
     UnlistedError,
     WaitForStateError,
 )
@@ -26,6 +27,7 @@ FAULT = BackOffError("InternalServerError", "Azure answered 500: oops")
 DENIED = DeniedError("AuthorizationFailed", "no right")
 REFUSED = GiveUpError("PropertyChangeNotAllowed", "it cannot be changed")
 QUOTA = AskUserError("QuotaExceeded", "no quota")
+HIDDEN = NotVisibleError("ParentResourceNotFound", "no gallery")
 BUSY = WaitForStateError("Conflict", "another operation runs")
 RETRY = timedelta(minutes=5)
 READY: Json = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "AwaitingVerification"}
@@ -102,6 +104,19 @@ class TestStall:
 
         assert failures.needs_a_person(DENIED, history, now=NOW, timing=TIMING) is needed
 
+    @pytest.mark.parametrize(("minutes", "needed"), [pytest.param(0, False, id="first"), (4, False), (5, True)])
+    def test_what_may_not_be_visible_yet_is_tolerated_for_five_minutes(self, minutes: int, *, needed: bool) -> None:
+        """ARM's caches take minutes; what is missing after that, somebody has to make."""
+        history = _history(HIDDEN, times=2, over=timedelta(minutes=minutes))
+
+        assert failures.needs_a_person(HIDDEN, history, now=NOW, timing=TIMING) is needed
+
+    def test_the_patience_for_one_class_does_not_count_for_another(self) -> None:
+        """An hour of 403 and then a 404 are not an hour of 404."""
+        history = History().plus(DENIED, NOW - timedelta(hours=1)).plus(HIDDEN, NOW)
+
+        assert not failures.needs_a_person(HIDDEN, history, now=NOW, timing=TIMING)
+
     def test_the_ten_minutes_start_anew_after_another_error(self) -> None:
         """A 403, an hour of faults, and a 403 again are not an hour of 403."""
         history = History().plus(DENIED, NOW - timedelta(hours=1)).plus(FAULT, NOW - timedelta(minutes=1))
@@ -135,6 +150,37 @@ class TestStatus:
         assert status.phase is Phase.STALLED
         assert build.states(status) == {"Ready": "False", "Stalled": "True"}
         assert build.reason(status, "Stalled") == error.code
+
+    @pytest.mark.parametrize("error", [pytest.param(BUSY, id="busy"), pytest.param(DENIED, id="denied")])
+    @pytest.mark.parametrize("phase", [None, "Checking", "Creating", "Replicating", "Deleting"])
+    def test_what_it_waits_for_is_said_while_it_is_under_way(self, error: MigrationError, phase: str | None) -> None:
+        """Ready and Reconciling have the code and the text, in the phase of the step; never nothing at all."""
+        status = _status(error, _history(error), {"phase": phase} if phase else None)
+
+        assert status.phase == (phase or "Checking")
+        assert build.states(status) == {"Ready": "False", "Reconciling": "True"}
+        assert {(c.reason, c.message) for c in status.conditions} == {(error.code, error.message)}
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            pytest.param({"phase": "AwaitingVerification"}, id="the-command-that-verifies"),
+            pytest.param({"phase": "Planned"}, id="a-plan"),
+            pytest.param({"phase": "Stalled", "conditions": [{"type": "Stalled", "status": "True"}]}, id="a-stall"),
+        ],
+    )
+    def test_what_a_person_is_told_is_not_overwritten(self, said: Json) -> None:
+        """Only the error is shown beside it."""
+        status = _status(BUSY, _history(BUSY), said)
+
+        assert status.model_copy(update={"error": None}) == build.migration(status=said).status
+        assert status.error is not None
+
+    def test_a_deletion_that_needs_a_person_is_blocked(self) -> None:
+        """The phase says so too."""
+        said: Json = {"phase": "Deleting", "conditions": READY["conditions"]}
+
+        assert _status(QUOTA, _history(QUOTA), said).phase is Phase.DELETION_BLOCKED
 
     def test_a_passing_error_changes_no_condition(self) -> None:
         """Only the error is shown; what Azure showed before stands."""

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.rest import HttpRequest
 
-from imageferry.azure.limits import call_of, read
+from imageferry.azure.limits import SpendingPolicy, Unlimited, call_of, read
 from imageferry.migration.calls import Answer, Verb
 
 BASE = "https://management.azure.com/subscriptions/ABC/resourceGroups/g/providers/Microsoft.Compute"
@@ -89,8 +91,46 @@ def test_an_answer_tells_what_is_left() -> None:
         pytest.param({"Retry-After": "17"}, "OperationNotAllowed", 17, False, id="provider"),
         pytest.param({"Retry-After": "6", "x-ms-failure-cause": "gateway"}, "", 6, True, id="front-door"),
         pytest.param({}, "SubscriptionRequestsThrottled", 60, True, id="front-door-without-headers"),
+        pytest.param({"Retry-After": "17"}, "Too many requests on source 'x'", 0, False, id="one-source-alone"),
     ],
 )
 def test_a_refusal_tells_how_long_and_for_what(headers: Any, body: str, blocked: float, everywhere: bool) -> None:  # noqa: FBT001 - a column of the table
     """The provider speaks for one policy, the front door for the subscription; without Retry-After it is a minute."""
     assert read(Response(429, headers, body)) == Answer({}, blocked, everywhere)
+
+
+@dataclass
+class Streamed(Response):
+    """An answer to a write: the SDK asks for it as a stream, whose text is there only once it was read."""
+
+    was_read: bool = False
+
+    async def read(self) -> None:
+        """Read it."""
+        self.was_read = True
+
+    def text(self) -> str:
+        """Return the body."""
+        assert self.was_read
+        return self.body
+
+
+async def test_a_write_that_is_throttled_is_an_answer() -> None:
+    """It tells the budget how long, and is not taken for a connection that broke."""
+    told: list[Answer] = []
+
+    class Granting(Unlimited):
+        async def take(self, call: Any) -> Any:
+            del call
+            return told.append
+
+    class Next:
+        async def send(self, request: Any) -> Any:
+            del request
+            return PipelineResponse(None, Streamed(429, {"Retry-After": "17"}, "TooManyRequests"), None)  # type: ignore[arg-type]
+
+    policy = SpendingPolicy(Granting())
+    policy.next = Next()  # type: ignore[assignment]
+    await policy.send(PipelineRequest(HttpRequest("PUT", f"{BASE}/galleries/x"), None))  # type: ignore[arg-type]
+
+    assert told == [Answer({}, 17.0, everywhere=False)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imageferry.api.spec import Version
-from imageferry.api.status import ReplicationStatus
+from imageferry.api.status import ActionName, ReplicationStatus
 from imageferry.migration import regions
 from imageferry.migration.facts import RegionReplication
 from tests.unit import build
@@ -127,7 +127,8 @@ class TestReport:
         """So its pace is known at the first look; what is Completed by then is so since somebody saw it."""
         version = build.replicating("westeurope", "uksouth", lagging="uksouth")
         spec, begun = _wanted("westeurope", "uksouth"), NOW - timedelta(minutes=1)
-        report = regions.report(spec, version, before=None, now=NOW, begun=begun)
+        asked = build.migration(status=build.announced(ActionName.CREATE_VERSION, age=NOW - begun)).status.operation
+        report = regions.report(spec, version, before=None, now=NOW, operation=asked)
 
         assert [each.since for each in report.regions] == [NOW, begun]
 

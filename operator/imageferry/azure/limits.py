@@ -47,6 +47,8 @@ LISTS = {
 PREFIX, SUBSCRIPTION = "x-ms-ratelimit-remaining-resource", "x-ms-ratelimit-remaining-subscription-"
 EVERYWHERE = frozenset({"SubscriptionRequestsThrottled", "ResourceRequestsThrottled"})
 THROTTLED = 429
+ONE_SOURCE = "too many requests on source"
+"""In the text of a 429 that is about one image, and no limit of the subscription."""
 
 
 class Spending(Protocol):
@@ -98,6 +100,8 @@ class SpendingPolicy(AsyncHTTPPolicy[Any, Any]):
         answer = UNANSWERED
         try:
             response = await self.next.send(request)
+            if response.http_response.status_code == THROTTLED:
+                await response.http_response.read()  # the SDK asks for answers to writes as streams: no text before
             answer = read(response.http_response)
         finally:
             settle(answer)
@@ -140,7 +144,7 @@ def read(response: Any) -> Answer:  # noqa: ANN401 - azure-core's response of an
         name, _, count = part.partition(";")
         left[name.strip().rpartition("/")[2]] = count.strip()
     known = {name: int(count) for name, count in left.items() if count.isdigit()}
-    if response.status_code != THROTTLED:
+    if response.status_code != THROTTLED or ONE_SOURCE in response.text().casefold():
         return Answer(known)
     wait = errors.retry_after(headers.get("Retry-After"), THROTTLED)
     everywhere = headers.get("x-ms-failure-cause") == "gateway" or any(code in response.text() for code in EVERYWHERE)

@@ -26,8 +26,8 @@ class Memory:
     """Since when Azure has denied what is known to be there, without a break."""
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
-    refused: ActionName | None = None
-    """The mutation that was refused in the last pass: it is announced again while the status tells of the refusal."""
+    failed: ActionName | None = None
+    """The mutation that failed when it was last sent: it is announced again while the status tells of the failure."""
     told: set[Notice] = field(default_factory=set)
     """Events since the last progress; none is repeated."""
     reported_at: datetime | None = None

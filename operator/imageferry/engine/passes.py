@@ -20,7 +20,7 @@ from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
 from imageferry.migration import changes, failures, inquiry, preflight, requests, siblings, transitions
 from imageferry.migration.decide import decide
-from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
+from imageferry.migration.errors import MigrationError, PostponedError
 from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
 from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
@@ -97,7 +97,12 @@ class Passes:
             step = decide(running.migration, running.facts, self._context(running))
             if not isinstance(step, Look):
                 break
-            fact = await self._look(step.what, running)
+            try:
+                fact = await self._look(step.what, running)
+            except MigrationError as error:
+                if step.what in requests.LOOKS:
+                    error.name(requests.LOOKS[step.what])
+                raise
             running.facts = running.facts.plus(step.what, fact)
             self._note_absence(running, step.what, fact)
         running.memory.completion = step.completion
@@ -155,7 +160,8 @@ class Passes:
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory
-        memory.history, memory.refused = History(), None
+        if step.status.operation is None:  # until its outcome is seen, nothing says that the failure is over
+            memory.history, memory.failed = History(), None
         memory.stalls = memory.stalls + 1 if step.after is Pace.STALLED else 0
         await self._write(running, step.status)
         return Result(running.body, self._spread(self._pause(step.after, memory)))
@@ -190,9 +196,8 @@ class Passes:
             running.log.warning(
                 "refused", action=step.action.name, code=error.code, correlation_id=error.correlation_id
             )
-            if isinstance(error, GiveUpError):
-                error.name(requests.FIELDS[step.action.name])
-            running.memory.refused = step.action.name if error.definite else None
+            error.name(requests.FIELDS[step.action.name])
+            running.memory.failed = step.action.name
             if error.definite:
                 self._deletions.pop(uid, None)
                 running.retract()
@@ -202,7 +207,7 @@ class Passes:
                 self._deletions[uid] = self._clock()  # Azure may have taken its time: the hour counts from the answer
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
-        running.memory.refused = None
+        running.memory.failed = None
         building = step.action.name is ActionName.CREATE_VERSION  # takes minutes, and Azure asks for a look a minute
         return Result(running.body, self._spread(self.timing.building) if building else self.timing.soon / 3)
 
@@ -214,7 +219,7 @@ class Passes:
             requested_at=self._clock(),
             attempt=step.attempt,
         )
-        again = running.memory.refused is step.action.name
+        again = running.memory.failed is step.action.name
         told = failures.still_held_up(running.stored, step.status) if again else step.status
         await self._write(running, told.model_copy(update={"operation": operation}))
         self._require_lease()

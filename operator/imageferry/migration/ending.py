@@ -17,7 +17,7 @@ from imageferry.migration.report import (
 )
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, version_fields, version_says
-from imageferry.migration.unbuilt import not_built, source_status
+from imageferry.migration.unbuilt import not_built, source_status, unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,8 @@ def await_deletion(case: Case) -> Wait:
         says = version_says(case, case.facts.version.value)
         fields = version_fields(case, case.facts.version.value)
     says |= {SOURCE_DELETED: _DELETION_OPEN}
-    status = compose(case.migration, _DELETING, now=case.now, says=says, **fields)
-    return Wait(status, case.timing.soon, case.context.completion)
+    status = compose(case.migration, _DELETING, now=case.now, says=says, error=unresolved(case), **fields)
+    return Wait(status, case.soon, case.context.completion)
 
 
 def _leaving(reason: str, message: str, *, phase: Phase = Phase.DELETING) -> Summary:

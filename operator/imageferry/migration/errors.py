@@ -2,6 +2,7 @@
 
     MigrationError
     ├── WaitForStateError   something in Azure has to finish first: look again soon
+    │   └── NotVisibleError missing, or not visible yet: caches take minutes, then as AskUser
     ├── BackOffError        a passing fault: again, ever more slowly, or when Azure says
     │   ├── DeniedError     not (yet) allowed: rights take minutes to spread, then as AskUser
     │   └── UnlistedError   a code that the catalogue does not have: shown at once
@@ -42,6 +43,10 @@ class MigrationError(Exception):
         self.retry_after = retry_after
         self.correlation_id = correlation_id
 
+    def name(self, field: str) -> None:
+        """Name the part of the spec that it concerns."""
+        self.message = f"{field}: {self.message}"
+
 
 class WaitForStateError(MigrationError):
     """Something in Azure has to finish first."""
@@ -49,8 +54,15 @@ class WaitForStateError(MigrationError):
     kind = "WaitForState"
 
 
+class NotVisibleError(WaitForStateError):
+    """Something is missing, or only not visible yet."""
+
+
 class BackOffError(MigrationError):
     """A passing fault."""
+
+    def name(self, field: str) -> None:
+        """Say nothing: it is about Azure, not about the spec."""
 
 
 class DeniedError(BackOffError):

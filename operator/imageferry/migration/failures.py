@@ -14,6 +14,7 @@ from imageferry.migration.errors import (
     DeniedError,
     GiveUpError,
     MigrationError,
+    NotVisibleError,
     UnlistedError,
     WaitForStateError,
 )
@@ -38,6 +39,12 @@ from imageferry.migration.tracking import version_says
 
 SHOWN_FROM = 3
 """A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
+BORNE = (DeniedError, NotVisibleError)
+"""What may pass within minutes, and needs a person only then."""
+UNDER_WAY = frozenset(
+    {Phase.PENDING, Phase.CHECKING, Phase.DEFINING, Phase.CREATING, Phase.REPLICATING, Phase.DELETING}
+)
+"""Phases in which nothing else is said to a reader than what it waits for."""
 _GONE = Says(
     FALSE, "VersionGone", "the version is not there any more, and what it takes to build it could not be looked at"
 )
@@ -50,18 +57,23 @@ class History:
     """What this process remembers of the failures of one migration."""
 
     in_a_row: int = 0
-    denied_since: datetime | None = None
+    borne: type[MigrationError] | None = None
+    """The class of the last failure, if it is borne for a time."""
+    since: datetime | None = None
+    """When failures of that class began."""
 
     def plus(self, error: MigrationError, now: datetime) -> "History":
         """Return the history with one failure more."""
-        denied = (self.denied_since or now) if isinstance(error, DeniedError) else None
-        return History(self.in_a_row + 1, denied)
+        borne = next((kind for kind in BORNE if isinstance(error, kind)), None)
+        since = self.since if borne and borne is self.borne else now
+        return History(self.in_a_row + 1, borne, since if borne else None)
 
 
 def needs_a_person(error: MigrationError, history: History, *, now: datetime, timing: Timing) -> bool:
-    """Whether the migration stalls; a 403 only once roles have had time to spread."""
-    if isinstance(error, DeniedError):
-        return history.denied_since is not None and now - history.denied_since >= timing.denied
+    """Whether the migration stalls: a 403 once roles have had time to spread, what is missing once caches have."""
+    if history.borne and history.since:
+        patience = timing.denied if history.borne is DeniedError else timing.disbelief
+        return now - history.since >= patience
     return isinstance(error, AskUserError | GiveUpError)
 
 
@@ -93,7 +105,16 @@ def status(migration: ImageMigration, failure: Failure, *, now: datetime) -> Sta
     passing = isinstance(error, BackOffError) and not isinstance(error, DeniedError | UnlistedError)
     if passing and failure.history.in_a_row < SHOWN_FROM:
         return migration.status
-    return migration.status.model_copy(update={"error": shown})
+    return _held_up(migration, shown, now=now)
+
+
+def _held_up(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> Status:
+    """Say what it waits for; but leave what was reached, what a person is told to do, and a stall as they are."""
+    phase = migration.status.phase or Phase.CHECKING
+    stands = {c.type for c in migration.status.conditions if c.type in (READY, STALLED) and c.status is TRUE}
+    if stands or phase not in UNDER_WAY:
+        return migration.status.model_copy(update={"error": error})
+    return compose(migration, Summary(phase, _reason(error.code), error.message), now=now, error=error)
 
 
 def _shown(before: ErrorStatus | None, error: MigrationError, *, now: datetime, after: timedelta) -> ErrorStatus:
@@ -150,9 +171,9 @@ def _stuck(migration: ImageMigration, error: ErrorStatus, *, now: datetime) -> S
     if not ready:
         summary = Summary(Phase.STALLED, reason, error.message, Standing.STUCK)
         return compose(migration, summary, now=now, error=error)
-    summary = Summary(
-        migration.status.phase or Phase.AWAITING_VERIFICATION, reason, error.message, reached=frozenset(ReadyWhen)
-    )
+    phase = migration.status.phase or Phase.AWAITING_VERIFICATION
+    phase = Phase.DELETION_BLOCKED if phase is Phase.DELETING else phase
+    summary = Summary(phase, reason, error.message, reached=frozenset(ReadyWhen))
     final = migration.status.receipt is not None
     blocked = Says(FALSE, "DeletionBlocked", f"{error.code}: {error.message}")
     return compose(migration, summary, now=now, says={} if final else {SOURCE_DELETED: blocked}, error=error)

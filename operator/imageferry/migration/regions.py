@@ -8,7 +8,7 @@ from datetime import datetime
 
 from imageferry.api.spec import TargetRegion
 from imageferry.api.spec import Version as WantedVersion
-from imageferry.api.status import ActionName, RegionStatus, ReplicationStatus
+from imageferry.api.status import ActionName, Operation, RegionStatus, ReplicationStatus
 from imageferry.migration import identity
 from imageferry.migration.facts import GalleryVersion, RegionReplication
 
@@ -82,13 +82,14 @@ def report(
     *,
     before: ReplicationStatus | None,
     now: datetime,
-    announced: ActionName | None = None,
-    begun: datetime | None = None,
+    operation: Operation | None = None,
 ) -> ReplicationStatus:
     """Return the replication as the status shows it; `since` is kept while a state lasts.
 
-    `begun` is when the first of what is not through yet began; its pace is counted from there.
+    `operation` is the open announcement: what is seen of a new build began with it, and its pace counts from there.
     """
+    announced = operation.action if operation else None
+    begun = min(operation.requested_at, now) if operation and announced is ActionName.CREATE_VERSION else now
     names = [each.name for each in wanted(spec, version.location)]
     seen = {name: version.replication.get(name, _UNSEEN) for name in names}
     old = {region.name: region for region in before.regions} if before else {}
@@ -107,8 +108,8 @@ def report(
     )
 
 
-def _began(replication: RegionReplication, begun: datetime | None, *, now: datetime) -> datetime:
-    return now if begun is None or replication.state in (COMPLETED, FAILED) else begun
+def _began(replication: RegionReplication, begun: datetime, *, now: datetime) -> datetime:
+    return now if replication.state in (COMPLETED, FAILED) else begun
 
 
 def _region(name: str, replication: RegionReplication, *, old: RegionStatus | None, now: datetime) -> RegionStatus:

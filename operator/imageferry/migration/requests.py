@@ -19,7 +19,7 @@ from imageferry.api.status import ActionName
 from imageferry.migration import edits, identity, regions
 from imageferry.migration.definitions import GENERALIZED
 from imageferry.migration.edits import Edit
-from imageferry.migration.facts import Gallery, GalleryDefinition, GalleryVersion, ManagedImage
+from imageferry.migration.facts import Gallery, GalleryDefinition, GalleryVersion, ManagedImage, What
 
 Body = dict[str, Any]
 
@@ -41,6 +41,13 @@ FIELDS: dict[ActionName, str] = {
     ActionName.DELETE_IMAGE: "spec.source.managedImageId",
 }
 """The part of the spec that a body is made of."""
+LOOKS: dict[What, str] = {
+    What.IMAGE: "spec.source.managedImageId",
+    What.GALLERY: "spec.gallery.id",
+    What.DEFINITION: "spec.definition.name",
+    What.VERSION: "spec.version.name",
+}
+"""The field that names what is looked at in Azure; what none names is not here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,13 @@ class Case:
         """How long things wait."""
         return self.context.timing
 
+    @property
+    def soon(self) -> timedelta:
+        """How long until the next look for what should show: seconds, or half of what passed without it."""
+        begun = [since for since in (self.context.operation_since, *self.context.missing_since.values()) if since]
+        passed = self.now - min(begun, default=self.now)
+        return min(max(passed / 2, self.timing.soon), self.timing.building)
+
     def announced(self, name: ActionName) -> bool:
         """Whether this was announced so recently that its effect may not show yet."""
         operation, since = self.migration.status.operation, self.context.operation_since

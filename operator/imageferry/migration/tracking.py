@@ -104,11 +104,7 @@ def version_fields(case: Case, version: GalleryVersion) -> dict[str, Any]:
 def _replication(case: Case, version: GalleryVersion) -> ReplicationStatus:
     before = case.migration.status.replication
     operation = case.migration.status.operation if is_ours(case, version.tags) else None
-    announced = operation.action if operation else None
-    begun = min(operation.requested_at, case.now) if operation and announced is ActionName.CREATE_VERSION else case.now
-    seen = regions.report(
-        case.migration.spec.version, version, before=before, now=case.now, announced=announced, begun=begun
-    )
+    seen = regions.report(case.migration.spec.version, version, before=before, now=case.now, operation=operation)
     if before and before.regions == seen.regions:
         return before  # no progress is no news
     return seen.model_copy(update={"expected_completion_time": pace.expected(seen.regions, case.now)})

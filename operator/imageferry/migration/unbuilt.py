@@ -13,6 +13,7 @@ from imageferry.api.extras import GalleryCreation
 from imageferry.api.status import (
     DefinitionStatus,
     Deletion,
+    ErrorStatus,
     FindingStatus,
     Phase,
     Severity,
@@ -34,6 +35,7 @@ from imageferry.migration import (
     verification,
 )
 from imageferry.migration.claims import Claim
+from imageferry.migration.errors import BackOffError
 from imageferry.migration.facts import UNSEEN, Found, Gallery, GalleryDefinition, ManagedImage, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.preflight import Finding
@@ -97,9 +99,14 @@ def _disbelieve(case: Case, what: What) -> Wait:
     """Wait until Azure shows what is known to be there, or has denied it for long; all that is known of it stays."""
     before = case.migration.status
     status = _status(
-        case, _DENIED[what], operation=before.operation, definition=before.definition, version=before.version
+        case,
+        _DENIED[what],
+        operation=before.operation,
+        definition=before.definition,
+        version=before.version,
+        error=unresolved(case),
     )
-    return Wait(status, case.timing.soon * 3)
+    return Wait(status, case.soon)
 
 
 def _vanished(case: Case) -> dict[str, Any]:
@@ -108,6 +115,12 @@ def _vanished(case: Case) -> dict[str, Any]:
     attempts = before.attempts if before else None
     version = VersionStatus(id=requests.version_id(case.migration), attempts=attempts) if attempts else None
     return {"operation": None, "version": version, "replication": None}
+
+
+def unresolved(case: Case) -> ErrorStatus | None:
+    """Return the failure after which nobody knows yet whether the announced mutation took effect."""
+    error = case.migration.status.error
+    return error if error and error.kind == BackOffError.kind else None
 
 
 def _without_image(case: Case) -> Step:

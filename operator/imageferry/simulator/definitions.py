@@ -147,6 +147,7 @@ def _check_unique(world: World, path: ArmPath, identifier: Json) -> None:
     for sibling in world.store.collection(path.collection_key):
         if [sibling.properties["identifier"][part].casefold() for part in _LENGTHS] == wanted:
             raise conflict(
-                f"The gallery image identifier publisher '{identifier['publisher']}', offer '{identifier['offer']}', "
-                f"sku '{identifier['sku']}' already exists in the gallery: image '{sibling.path.name}'."
+                f"Gallery image: {sibling.path.name} identified by (publisher:{identifier['publisher']}, "
+                f"offer:{identifier['offer']}, sku:{identifier['sku']}) already exists. "
+                "Choose a different publisher, offer, sku combination."
             )

@@ -41,7 +41,10 @@ def create(world: World, path: ArmPath, body: Json) -> Json:
         g for g in world.store.of_kind(path.subscription, "galleries") if g.path.name.casefold() == path.name.casefold()
     )
     if any(twins):
-        raise conflict(f"The gallery name '{path.name}' is not unique in the subscription.")
+        raise conflict(
+            f"The gallery name {path.name} is not unique within the subscription {path.subscription}. "
+            "Please pick another gallery name."
+        )
     sent = section(body, "properties")
     return outer(body, _filled({key: sent[key] for key in _KEPT if key in sent}))
 
