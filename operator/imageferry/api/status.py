@@ -19,6 +19,8 @@ from imageferry.api.base import ApiModel
 OUTPUT_TEXT = 1024
 ID = 500
 TOKEN = 256
+CONSUMERS = 32
+"""So many consumers of an image are listed; their number is in the guard's sentence."""
 
 
 class Phase(StrEnum):
@@ -203,6 +205,16 @@ class GuardStatus(ApiModel):
     name: str = Field(max_length=64, description="Name of the guard.")
     passed: bool = Field(description="Whether it held in the last pass.")
     message: str | None = Field(None, max_length=OUTPUT_TEXT, description="A sentence.")
+    waived: str | None = Field(
+        None, max_length=512, description="Why spec.sourceDeletion.waivers takes it for held; absent: it was asked."
+    )
+
+
+class ConsumerStatus(ApiModel):
+    """Something in Azure that still needs the managed image."""
+
+    id: str = Field(max_length=ID, description="Resource id.")
+    kind: str = Field(max_length=64, description="VirtualMachine, VirtualMachineScaleSet or ImageVersion.")
 
 
 class Receipt(ApiModel):
@@ -221,6 +233,13 @@ class Deletion(ApiModel):
         default_factory=list,
         max_length=24,
         description="What has to hold before the image is deleted.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    consumers: list[ConsumerStatus] | None = Field(
+        None,
+        max_length=CONSUMERS,
+        description="What still needs the managed image, as far as it can be seen; the first of them where there are "
+        "many.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     receipt: Receipt | None = Field(None, description="How the image went.")
