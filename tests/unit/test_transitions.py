@@ -38,6 +38,12 @@ TRANSITIONS = [
     pytest.param(
         _said("verified", "True"), VOID, Notice("Warning", "ProofChanged", "say it again"), id="void-any-case"
     ),
+    pytest.param(
+        _said("Verified", "True"),
+        _said("Verified", "Unknown", "Expired", "say it again"),
+        Notice("Warning", "Expired", "say it again"),
+        id="expired",
+    ),
     pytest.param({}, BLOCKED, Notice("Warning", "DeletionBlocked", "somebody uses it"), id="deletion-blocked"),
     pytest.param({}, DONE, Notice("Normal", "Completed", "the managed image was deleted"), id="completed"),
     pytest.param(

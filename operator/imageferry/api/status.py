@@ -195,7 +195,11 @@ class Verification(ApiModel):
     )
     by: str | None = Field(None, max_length=512, description="Who verified.")
     at: datetime | None = Field(None, description="When the operator first saw it. Written by the operator.")
-    method: str | None = Field(None, max_length=32, description="Condition: somebody set the condition.")
+    method: str | None = Field(
+        None,
+        max_length=32,
+        description="Condition: somebody set the condition. ApprovedDigest: the spec approves the proof.",
+    )
     evidence: str | None = Field(None, max_length=2048, description="A link or a sentence, free to use.")
 
 

@@ -139,7 +139,7 @@ class Passes:
                     await self._azure.expect(Action(ActionName.CREATE_DEFINITION, definition, {}))
                 return await self._azure.version(requests.version_id(migration))
             case What.SIBLINGS:
-                return Found(siblings.of(migration, await self._kubernetes.list()))
+                return Found(siblings.of(migration, await self._kubernetes.list(), now=self._clock()))
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory

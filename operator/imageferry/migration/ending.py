@@ -58,7 +58,8 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
     proof = identity.proof(fingerprint, version)
     before = _completion(case, version, fingerprint)
     not_before = before.verified_since or (case.now if before.seen_unverified else None)
-    verified = verification.judge(case.migration.status, proof, now=case.now, not_before=not_before)
+    terms = case.migration.spec.verification
+    verified = verification.judge(case.migration.status, proof, now=case.now, terms=terms, not_before=not_before)
     completion = replace(
         before,
         seen_unverified=before.seen_unverified or not verified.current,
@@ -83,7 +84,8 @@ def _as_told(ending: Ending) -> Case:
     """Return the case with what was said in this pass, as the next pass would read it."""
     said, status = ending.verified, ending.case.migration.status
     others = [c for c in status.conditions if c.type.casefold() != verification.VERIFIED.casefold()]
-    told = {"proof": ending.proof, "verification": said.verification, "conditions": [*others, said.condition]}
+    conditions = [*others, said.condition] if said.condition else others
+    told = {"proof": ending.proof, "verification": said.verification, "conditions": conditions}
     migration = ending.case.migration.model_copy(update={"status": status.model_copy(update=told)})
     return replace(ending.case, migration=migration, context=replace(ending.case.context, completion=ending.completion))
 
@@ -152,10 +154,11 @@ _DELETION_OPEN = Says(FALSE, "Deleting", _DELETING.message)
 
 
 def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
-    timing, due = ending.case.timing, ending.evaluation.due
+    timing = ending.case.timing
     after = timing.complete if summary.phase is Phase.COMPLETED else timing.awaiting
-    if due:
-        after = max(min(after, due - ending.case.now), timing.soon / 10)
+    for due in (ending.evaluation.due, ending.verified.until):
+        if due:
+            after = max(min(after, due - ending.case.now), timing.soon / 10)
     return Wait(_status(ending, summary, source, operation=None), after, ending.completion)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from imageferry.api.status import Condition, ConditionStatus, Phase, Status
 from imageferry.migration.report import REPLICATED, SOURCE_DELETED, STALLED
-from imageferry.migration.verification import PROOF_CHANGED, VERIFIED
+from imageferry.migration.verification import OURS, VERIFIED
 
 NORMAL, WARNING = "Normal", "Warning"
 ACTIONS = {
@@ -62,8 +62,8 @@ def _replicated(before: Status, after: Status) -> Notice | None:
 def _verified(before: Status, after: Status) -> Notice | None:
     new = _condition(after, VERIFIED)
     old = _condition(before, VERIFIED)
-    if new and new.reason == PROOF_CHANGED and (not old or old.reason != PROOF_CHANGED):
-        return Notice(WARNING, PROOF_CHANGED, new.message or "")
+    if new and new.reason in OURS and (not old or old.reason != new.reason):
+        return Notice(WARNING, new.reason or "", new.message or "")
     if after.verification and after.verification.at and not (before.verification and before.verification.at):
         return Notice(NORMAL, VERIFIED, f"verified for {after.verification.digest}")
     return None
