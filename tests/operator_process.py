@@ -40,6 +40,7 @@ class Settings:
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
     deletion_enabled: bool = True
     deletion_max_per_hour: int = 60
+    scopes: str = '{"*": {"source": ["*"], "gallery": ["*"]}}'
     liveness_port: int = field(default_factory=ports.free)
 
     @property
@@ -65,6 +66,7 @@ class Settings:
             "SETTLE_SECONDS": str(self.settle_seconds),
             "DELETION_ENABLED": str(self.deletion_enabled).lower(),
             "DELETION_MAX_PER_HOUR": str(self.deletion_max_per_hour),
+            "SCOPES": self.scopes,
             "COMPARE_SECONDS": str(self.compare_seconds),
             "LIVENESS": self.liveness,
             "LEASE_SECONDS": str(self.lease_seconds),

@@ -1,19 +1,35 @@
 """The operator's settings: environment variables IMAGEFERRY_…, each with a default that suits a cluster in Azure."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imageferry.azure.cloud import CloudConfig
 from imageferry.azure.credentials import CredentialConfig, CredentialKind
 from imageferry.kube.election import own_namespace
 from imageferry.kube.lease import LeaseTiming
 from imageferry.logs import LogFormat
+from imageferry.migration.scopes import Scope, Scopes, check_prefix
 from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
+
+
+def _read_json(value: object) -> object:
+    """Return what the text of an environment variable holds; ValueError says where it is no JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class ScopeSetting(BaseModel):
+    """What one namespace may use."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: list[Annotated[str, AfterValidator(check_prefix)]] = []
+    gallery: list[Annotated[str, AfterValidator(check_prefix)]] = []
 
 
 class Settings(BaseSettings):
@@ -50,6 +66,11 @@ class Settings(BaseSettings):
     deletion_enabled: bool = Field(default=True, description="false: no managed image is deleted, whatever else holds.")
     deletion_max_per_hour: int = Field(
         60, ge=0, le=100_000, description="Managed images deleted within any hour at most, over all migrations."
+    )
+    scopes: Annotated[dict[str, ScopeSetting], NoDecode, BeforeValidator(_read_json)] = Field(
+        default_factory=dict,
+        description="Which namespaces may use which ARM id prefixes, as JSON: "
+        '{"team-a": {"source": ["/subscriptions/…"], "gallery": ["/subscriptions/…"]}}; * stands for any.',
     )
     compare_seconds: float = Field(
         600, gt=0, description="Between comparisons of what the watch told with a list of all migrations."
@@ -99,6 +120,12 @@ class Settings(BaseSettings):
         """All waits."""
         settle, compare = timedelta(seconds=self.settle_seconds), timedelta(seconds=self.compare_seconds)
         return Timing(settle=settle, compare=compare).scaled(self.speed)
+
+    @property
+    def allowed(self) -> Scopes:
+        """Which namespaces may use what; the operator's own may use all."""
+        given = {name: Scope(tuple(each.source), tuple(each.gallery)) for name, each in self.scopes.items()}
+        return Scopes(self.lease_namespace, given)
 
     @property
     def brake(self) -> Brake:

@@ -15,6 +15,7 @@ from imageferry.api.status import ActionName, Verification
 from imageferry.migration import guards, identity, verification
 from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
 from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Act, Brake, Context, Wait
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
@@ -40,6 +41,7 @@ class World:
     verdict: verification.Verdict | None = None
     """In place of the verdict that follows from the status."""
     brake: Brake = Brake()  # noqa: RUF009 - a frozen value
+    scopes: Scopes = build.SCOPES
     now: datetime = NOW
 
     @property
@@ -64,7 +66,7 @@ class World:
     @property
     def context(self) -> Context:
         """What a decision needs besides."""
-        return replace(build.context(self.now, self.completion), brake=self.brake)
+        return replace(build.context(self.now, self.completion), brake=self.brake, scopes=self.scopes)
 
     @property
     def case(self) -> DeletionCase:
@@ -83,6 +85,7 @@ class World:
             timing=TIMING,
             brake=self.brake,
             now=self.now,
+            refusal=self.scopes.refusal(self.migration),
         )
 
 
@@ -100,6 +103,7 @@ LATELY = Brake(most=2, deletions=(NOW - timedelta(minutes=59), NOW - timedelta(m
 
 SCENARIOS = [
     pytest.param("DeletionEnabled", World(brake=Brake(enabled=False)), id="DeletionEnabled"),
+    pytest.param("ScopeAllowed", World(scopes=Scopes("imageferry-system")), id="ScopeAllowed-no-entry"),
     pytest.param("WithinRate", World(brake=LATELY), id="WithinRate-as-many-as-allowed"),
     pytest.param("WithinRate", World(brake=Brake(most=0)), id="WithinRate-none-allowed"),
     pytest.param("PolicyAllows", World(spec=RETAIN), id="PolicyAllows"),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from imageferry.azure.credentials import CredentialKind
 from imageferry.kube.lease import LeaseTiming
+from imageferry.migration.scopes import Scope, Scopes
 from imageferry.migration.timing import Timing
 from imageferry.settings import Settings
 
@@ -39,6 +40,10 @@ def test_nothing_needs_to_be_set() -> None:
         pytest.param("SPEED", "0", id="standing-still"),
         pytest.param("LEASE_SECONDS", "2", id="a-lease-too-short-to-renew"),
         pytest.param("CREDENTIAL", "password", id="unknown-credential"),
+        pytest.param("SCOPES", "team-a", id="scopes-that-are-no-json"),
+        pytest.param("SCOPES", '["team-a"]', id="scopes-of-another-shape"),
+        pytest.param("SCOPES", '{"team-a": {"sources": ["*"]}}', id="scopes-with-a-misspelled-field"),
+        pytest.param("SCOPES", '{"team-a": {"source": [""]}}', id="scopes-with-an-empty-prefix"),
         pytest.param("LOG_FORMAT", "xml", id="unknown-format"),
     ],
 )
@@ -94,3 +99,12 @@ def test_strange_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEFERRY_SERVICE_HOST", "10.0.0.1")
 
     assert Settings()
+
+
+def test_no_namespace_but_the_operators_own_may_use_anything_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another may use has to be written out."""
+    monkeypatch.setenv("IMAGEFERRY_NAMESPACE", "ferry")
+    assert Settings().allowed == Scopes("ferry", {})
+
+    monkeypatch.setenv("IMAGEFERRY_SCOPES", '{"team-a": {"source": ["/subscriptions/a/"], "gallery": ["*"]}}')
+    assert Settings().allowed == Scopes("ferry", {"team-a": Scope(("/subscriptions/a",), ("*",))})

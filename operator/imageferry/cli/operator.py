@@ -63,7 +63,7 @@ async def _run(settings: Settings) -> None:
             kubernetes,
             intake,
             leadership=election,
-            terms=Terms(cluster, settings.timing, settings.brake),
+            terms=Terms(cluster, settings.timing, settings.brake, settings.allowed),
             clock=steady_clock(),
             chance=random.random,
         )

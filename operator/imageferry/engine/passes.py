@@ -24,6 +24,7 @@ from imageferry.migration.errors import GiveUpError, MigrationError, PostponedEr
 from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
 from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Act, Brake, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
@@ -45,6 +46,7 @@ class Terms:
     cluster: str
     timing: Timing
     brake: Brake = field(default_factory=Brake)
+    scopes: Scopes = field(default_factory=Scopes)
 
 
 class Passes:
@@ -113,6 +115,7 @@ class Passes:
             operation_since=running.memory.since(migration.status.operation, now),
             peers=self._intake.roster.peers_of(migration.metadata.uid),
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
+            scopes=self._terms.scopes,
         )
 
     def _recent_deletions(self, uid: str, now: datetime) -> tuple[datetime, ...]:

@@ -76,6 +76,7 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
         timing=case.timing,
         brake=case.context.brake,
         now=case.now,
+        refusal=case.context.scopes.refusal(case.migration),
     )
     return Ending(case, image, version, proof, verified, completion, guards.evaluate(deletion_case))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from imageferry.api.spec import DeletionPolicy, ReplicationMode, Spec
-from imageferry.api.status import GuardStatus, Proof
+from imageferry.api.status import Deletion, GuardStatus, Proof
 from imageferry.migration import identity, regions, verification
 from imageferry.migration.facts import Completion, Fact, Found, GalleryVersion, ManagedImage, Sibling
 from imageferry.migration.steps import Brake
@@ -33,6 +33,8 @@ class DeletionCase:
     timing: Timing
     brake: Brake
     now: datetime
+    refusal: str | None
+    """Why the migration's namespace may not use its image or its gallery."""
 
     @property
     def fingerprint(self) -> str:
@@ -68,6 +70,11 @@ def policy_allows(case: DeletionCase) -> Answer:
     """Hold when the spec says that the image shall be deleted."""
     policy = case.spec.source_deletion.policy
     return Answer(passed=policy is DeletionPolicy.DELETE, message=f"sourceDeletion.policy is {policy}")
+
+
+def scope_allowed(case: DeletionCase) -> Answer:
+    """Hold when the migration's namespace may use this image and this gallery."""
+    return blocks(case.refusal) if case.refusal else holds("the namespace may use the image and the gallery")
 
 
 def version_built_from_source(case: DeletionCase) -> Answer:
@@ -176,6 +183,7 @@ def not_shared(case: DeletionCase) -> Answer:
 
 IMMEDIATE: dict[str, Guard] = {
     "PolicyAllows": policy_allows,
+    "ScopeAllowed": scope_allowed,
     "DeletionEnabled": deletion_enabled,
     "VersionBuiltFromSource": version_built_from_source,
     "SourceUnchanged": source_unchanged,
@@ -222,6 +230,14 @@ def evaluate(case: DeletionCase) -> Evaluation:
 def wants_siblings(evaluation: Evaluation, siblings: Fact[tuple[Sibling, ...]]) -> bool:
     """Whether nothing but the look at other migrations is missing."""
     return not isinstance(siblings, Found) and list(evaluation.blocking) == ["NotShared"]
+
+
+def restated(deletion: Deletion | None, name: str, answer: Answer) -> Deletion | None:
+    """Return a stored deletion in which one guard says something else."""
+    if deletion is None:
+        return None
+    told = GuardStatus(name=name, passed=answer.passed, message=answer.message)
+    return deletion.model_copy(update={"guards": [told if each.name == name else each for each in deletion.guards]})
 
 
 def _time(text: str | None) -> datetime | None:

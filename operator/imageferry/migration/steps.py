@@ -10,6 +10,7 @@ from imageferry.api.status import ActionName, Status
 from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
 from imageferry.migration.requests import Action
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.timing import Timing
 
 
@@ -76,6 +77,7 @@ class Context:
     peers: tuple[Peer, ...] = ()
     """Other migrations that share an image, a gallery, a definition or a version with this one."""
     brake: Brake = field(default_factory=Brake)
+    scopes: Scopes = field(default_factory=Scopes)
 
 
 @dataclass(frozen=True, slots=True)
