@@ -15,6 +15,7 @@ from imageferry.migration.decide import decide
 from imageferry.migration.facts import (
     UNSEEN,
     Completion,
+    Consumers,
     Disk,
     Facts,
     Found,
@@ -164,6 +165,7 @@ def facts(**changes: Any) -> Facts:
         "definition": definition(),
         "version": version(),
         "siblings": (),
+        "consumers": Consumers(),
     } | changes
     known = Facts()
     for name, value in given.items():

@@ -43,7 +43,7 @@ def test_only_the_facts_that_matter_are_looked_at(status: Json, seen: Facts, exp
     assert looked == expected
 
 
-def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
+def test_siblings_and_consumers_are_listed_only_when_nothing_else_blocks() -> None:
     """The LIST of all migrations comes last, in the pass that deletes."""
     version = build.version()
     _, looked = build.settle(
@@ -52,7 +52,7 @@ def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
         build.context(completion=build.completed(version)),
     )
 
-    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS]
+    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS, What.CONSUMERS]
 
 
 class TestDefinition:

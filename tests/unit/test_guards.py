@@ -12,8 +12,19 @@ import pytest
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import ActionName, Verification
-from imageferry.migration import guards, identity, verification
-from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
+from imageferry.migration import claims, consumers, guards, identity, verification
+from imageferry.migration.claims import Peer
+from imageferry.migration.facts import (
+    Completion,
+    Consumer,
+    Consumers,
+    Facts,
+    Found,
+    GalleryVersion,
+    ManagedImage,
+    Sibling,
+    What,
+)
 from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
 from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Act, Brake, Context, Wait
@@ -34,6 +45,8 @@ class World:
     image: ManagedImage = field(default_factory=build.image)
     version: GalleryVersion = field(default_factory=build.version)
     siblings: tuple[Sibling, ...] = ()
+    consumers: Consumers = Consumers()  # noqa: RUF009 - as below
+    peers: tuple[Peer, ...] = ()
     verified_at: datetime | None = NOW
     since: datetime | None = NOW - TIMING.settle
     image_before: ManagedImage | None = None
@@ -54,7 +67,7 @@ class World:
     @property
     def facts(self) -> Facts:
         """What Azure shows."""
-        return build.facts(image=self.image, version=self.version, siblings=self.siblings)
+        return build.facts(image=self.image, version=self.version, siblings=self.siblings, consumers=self.consumers)
 
     @property
     def completion(self) -> Completion | None:
@@ -66,7 +79,7 @@ class World:
     @property
     def context(self) -> Context:
         """What a decision needs besides."""
-        return replace(build.context(self.now, self.completion), brake=self.brake, scopes=self.scopes)
+        return replace(build.context(self.now, self.completion), brake=self.brake, scopes=self.scopes, peers=self.peers)
 
     @property
     def case(self) -> DeletionCase:
@@ -82,6 +95,8 @@ class World:
             verified=self.verdict or verification.judge(self.migration.status, proof, now=self.now),
             completion=self.completion or first_sight,
             siblings=Found(self.siblings),
+            consumers=Found(self.consumers),
+            builds=consumers.builds(self.migration, self.peers),
             timing=TIMING,
             brake=self.brake,
             now=self.now,
@@ -98,6 +113,21 @@ def _tagged(fingerprint: str | None, **changes: Any) -> GalleryVersion:
 OTHER = build.image(data_disks=())
 YOUNGER = build.image(created_at="2026-05-01T09:00:00Z")
 UNDATED = build.image(created_at=None)
+
+FLEET = Consumer(
+    f"{build.GROUPS}/legacy/providers/Microsoft.Compute/virtualMachineScaleSets/fleet", "VirtualMachineScaleSet"
+)
+DENIED = Consumers(missing_rights=("Microsoft.Compute/virtualMachines/read",))
+BUILDER = claims.of(
+    build.migration(
+        {"version": {"name": "2.0.0"}}, {"phase": "Creating"}, uid="other", deletionTimestamp=NOW.isoformat()
+    )
+)
+WAIVED: Json = {
+    "sourceDeletion": {
+        "waivers": [{"guard": "NoConsumers", "reason": "CHG-1234"}, {"guard": "Settled", "reason": "urgent"}]
+    }
+}
 
 LATELY = Brake(most=2, deletions=(NOW - timedelta(minutes=59), NOW - timedelta(minutes=1)))
 
@@ -158,6 +188,9 @@ SCENARIOS = [
     pytest.param("NotShared", World(siblings=(replace(SIBLING, retains=True),)), id="NotShared-retained"),
     pytest.param("NotShared", World(siblings=(replace(SIBLING, replicated=False),)), id="NotShared-not-replicated"),
     pytest.param("NotShared", World(siblings=(SIBLING, replace(SIBLING, verified=False))), id="NotShared-not-verified"),
+    pytest.param("NoConsumers", World(consumers=Consumers((FLEET,))), id="NoConsumers-scale-set"),
+    pytest.param("NoConsumers", World(consumers=DENIED), id="NoConsumers-not-to-be-seen"),
+    pytest.param("NoConsumers", World(peers=(BUILDER,)), id="NoConsumers-a-build-of-a-deleted-resource"),
 ]
 
 
@@ -190,6 +223,7 @@ def test_every_guard_has_a_scenario() -> None:
         pytest.param(World(siblings=(SIBLING,)), id="sibling-replicated-and-verified"),
         pytest.param(World(siblings=(replace(SIBLING, finished=True, retains=True),)), id="sibling-finished"),
         pytest.param(World(version=build.version("westeurope", "uksouth")), id="extra-region"),
+        pytest.param(World(spec=WAIVED, consumers=Consumers((FLEET,)), since=None), id="waived"),
         pytest.param(
             World(version=build.version(published_date=(NOW + timedelta(seconds=30)).isoformat())),
             id="no-grace-and-clocks-differ",
@@ -225,12 +259,72 @@ def test_deferred_guards_wait_for_all_others(guard: str, world: World) -> None:
     assert all(answers[name] is DEFERRED for name in DEFERRED_GUARDS)
 
 
-def test_the_regions_settle_before_siblings_are_listed() -> None:
-    """The LIST belongs to the very pass that deletes, not to those before."""
-    world = World(since=None)
+@pytest.mark.parametrize(
+    ("world", "wanted"),
+    [
+        pytest.param(World(brake=LATELY), set(), id="no-room"),
+        pytest.param(World(siblings=(replace(SIBLING, retains=True),)), {What.SIBLINGS}, id="shared"),
+        pytest.param(World(), {What.SIBLINGS, What.CONSUMERS}, id="nothing-blocks"),
+        pytest.param(World(spec=WAIVED), {What.SIBLINGS}, id="waived"),
+    ],
+)
+def test_what_costs_calls_is_looked_at_once_what_comes_before_it_holds(world: World, wanted: set[What]) -> None:
+    """One after the other: the brake, siblings, consumers."""
     _, looked = build.settle(world.migration, world.facts, world.context)
 
-    assert What.SIBLINGS not in looked
+    assert set(looked) & {What.SIBLINGS, What.CONSUMERS} == wanted
+
+
+OTHERWISE = ("VerificationCurrent", "SourceUnchanged", "AllRegionsCompleted")
+"""Guards whose scenarios do not come about by a status and looks, or lead to an update first."""
+BLOCKED_BEFORE_SETTLED = [each for each in SCENARIOS if each.values[0] not in OTHERWISE]
+
+
+@pytest.mark.parametrize(("guard", "world"), BLOCKED_BEFORE_SETTLED)
+def test_a_restart_while_a_guard_blocks_changes_nothing(guard: str, world: World) -> None:
+    """A fresh process, which has not seen the regions settle, says the very same: promise 5."""
+    del guard
+    before = build.wait(world.migration, world.facts, world.context)
+    stored = build.stored(world.migration, before)
+    again = build.wait(stored, world.facts, replace(world.context, completion=None))
+
+    assert again.status == stored.status
+
+
+def test_waivers_stand_in_the_status() -> None:
+    """The guard is not asked, passes, and says why; so it is told after the deletion too."""
+    world = World(spec=WAIVED, consumers=Consumers((FLEET,)), since=None)
+    step = build.act(world.migration, world.facts, world.context)
+    assert step.status.deletion is not None
+    told = {each.name: each for each in step.status.deletion.guards}
+
+    assert (told["NoConsumers"].passed, told["NoConsumers"].waived) == (True, "CHG-1234")
+    assert (told["Settled"].passed, told["Settled"].message) == (True, "waived: urgent")
+    assert [name for name, each in told.items() if each.waived] == ["NoConsumers", "Settled"]
+
+
+def test_consumers_are_named() -> None:
+    """The first of them in the sentence and the status, their number, and what cannot be seen."""
+    many = tuple(replace(FLEET, id=f"{FLEET.id}-{n:02}") for n in range(40))
+    world = World(consumers=Consumers(many))
+    status = build.wait(world.migration, world.facts, world.context).status
+    assert status.deletion is not None
+    assert status.deletion.consumers is not None
+    said = build.message(status, "SourceDeleted")
+
+    assert "40 still need the image" in said
+    assert f"{FLEET.id}-00, {FLEET.id}-01, {FLEET.id}-02 and 37 more" in said
+    assert "Batch pools, Image Builder and deployment templates cannot be seen" in said
+    assert [each.id for each in status.deletion.consumers] == [each.id for each in many[:32]]
+
+
+def test_a_right_that_is_missing_is_named() -> None:
+    """What cannot be looked at may be there; the cure is a right, or a waiver."""
+    world = World(consumers=DENIED)
+    said = build.message(build.wait(world.migration, world.facts, world.context).status, "SourceDeleted")
+
+    assert "lacks Microsoft.Compute/virtualMachines/read" in said
+    assert "waive NoConsumers" in said
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Azure as the engine sees it: four looks and one way to act.
+"""Azure as the engine sees it: five looks and one way to act.
 
 One aiohttp connector with one SSLContext serves all clients and the credential: with a CA
 path azure-core would build a context for every request and never give its memory back
@@ -23,11 +23,12 @@ from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from imageferry.api.status import ActionName
-from imageferry.azure import credentials, errors, ids, wire
+from imageferry.azure import consumers, credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
 from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
 from imageferry.migration.calls import Call
+from imageferry.migration.consumers import Snapshot
 from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
     MISSING,
@@ -142,6 +143,10 @@ class Azure:
         call = self._client(at).gallery_image_versions.get(at.group, *at.names, expand="ReplicationStatus")
         return await self._get(wire.version, call)
 
+    async def consumers(self, subscription: str) -> Snapshot:
+        """Look at what uses the managed images of a subscription."""
+        return await consumers.snapshot(self.compute(subscription), self.answered)
+
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
         return self._spending.turn(caller)
@@ -161,7 +166,7 @@ class Azure:
         def remember(response: Any) -> None:  # noqa: ANN401 - azure-core's PipelineResponse of any transport
             seen["id"] = response.http_response.headers.get("x-ms-correlation-request-id")
 
-        with self._answered():
+        with self.answered():
             try:
                 await self._send(action, raw_response_hook=remember)
             except ResourceNotFoundError as exc:
@@ -186,7 +191,7 @@ class Azure:
         return methods[action.name](at.group, *at.names, *body, polling=False, **options)
 
     async def _get(self, read: Callable[[wire.Json], T], call: Awaitable[Any]) -> Fact[T]:
-        with self._answered():
+        with self.answered():
             try:
                 body = (await call).as_dict()
             except ResourceNotFoundError as exc:
@@ -200,7 +205,7 @@ class Azure:
             raise AskUserError("UnreadableAnswer", message) from exc
 
     @contextmanager
-    def _answered(self) -> Iterator[None]:
+    def answered(self) -> Iterator[None]:
         """Translate errors; after a 401 the next call asks for a new token, whatever the cached one says of itself."""
         with errors.translated():
             try:

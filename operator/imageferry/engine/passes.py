@@ -18,6 +18,7 @@ from imageferry.api.status import ActionName, Operation, Status
 from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
+from imageferry.engine.snapshots import Snapshots
 from imageferry.migration import changes, failures, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import GiveUpError, MigrationError, PostponedError
@@ -71,6 +72,7 @@ class Passes:
         self.timing = terms.timing
         self._clock = clock
         self._chance = chance
+        self._snapshots = Snapshots(azure.consumers, clock=clock, most=terms.timing.snapshot)
         self._deletions: dict[str, datetime] = {}
         """Deletions that this process has sent, by uid: they count also when the resource is gone."""
 
@@ -143,6 +145,8 @@ class Passes:
                 return await self._azure.version(requests.version_id(migration))
             case What.SIBLINGS:
                 return Found(siblings.of(migration, await self._kubernetes.list(), now=self._clock()))
+            case What.CONSUMERS:
+                return Found(await self._snapshots.consumers_of(migration.spec.source.managed_image_id))
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory

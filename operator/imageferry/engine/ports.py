@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from imageferry.migration.consumers import Snapshot
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
 from imageferry.migration.requests import Action
 from imageferry.migration.transitions import Notice
@@ -43,7 +44,7 @@ class Leadership(Protocol):
 
 
 class AzureApi(Protocol):
-    """Azure: four looks and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
+    """Azure: five looks and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
 
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
@@ -65,6 +66,9 @@ class AzureApi(Protocol):
 
     async def version(self, resource: str) -> Fact[GalleryVersion]:
         """Look at an image version and its replication status."""
+
+    async def consumers(self, subscription: str) -> Snapshot:
+        """Look at what uses the managed images of a subscription."""
 
     async def perform(self, action: Action) -> str | None:
         """Send one mutation; return ARM's correlation id."""

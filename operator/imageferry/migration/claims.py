@@ -48,6 +48,8 @@ class Peer:
     waits: bool
     """Whether it may be waiting for another one."""
     creates_gallery: bool
+    builds: bool = False
+    """Whether Azure may be building its version from the image right now, whatever became of the resource."""
     creating: ActionName | None = None
     """What it has announced to create."""
     deleted_at: datetime | None = None
@@ -92,6 +94,7 @@ def of(migration: ImageMigration) -> Peer:
         busy=migration.status.operation is not None or migration.status.phase in (Phase.CREATING, Phase.REPLICATING),
         waits=migration.status.phase is Phase.PENDING,
         creates_gallery=spec.gallery.create is not None,
+        builds=_builds(migration),
         creating=migration.status.operation.action if migration.status.operation else None,
         deleted_at=_deleted_at(migration),
     )
@@ -123,6 +126,12 @@ def _moves(migration: ImageMigration) -> bool:
     replicated = any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions)
     deleting = status.operation is not None and status.operation.action is ActionName.DELETE_IMAGE
     return not replicated or (status.operation is not None and not deleting)
+
+
+def _builds(migration: ImageMigration) -> bool:
+    status = migration.status
+    asked = status.operation is not None and status.operation.action is ActionName.CREATE_VERSION
+    return not status.receipt and (asked or status.phase in (Phase.CREATING, Phase.REPLICATING))
 
 
 def _deleted_at(migration: ImageMigration) -> datetime | None:

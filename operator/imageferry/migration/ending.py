@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
-from imageferry.api.status import Deletion, Phase, Proof, Status
-from imageferry.migration import guards, identity, requests, upkeep, verification
-from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
+from imageferry.api.status import ConsumerStatus, Deletion, Phase, Proof, Status
+from imageferry.migration import consumers, guards, identity, requests, upkeep, verification
+from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage
 from imageferry.migration.report import (
     FALSE,
     SOURCE_DELETED,
@@ -42,8 +42,8 @@ def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     ending = _ending(case, image, version)
     if ending.verified.current and (step := upkeep.version(_as_told(ending), version)):
         return step  # what waited for the verification: the version joins the latest
-    if guards.wants_siblings(ending.evaluation, case.facts.siblings):
-        return Look(What.SIBLINGS)
+    if what := ending.evaluation.wants:
+        return Look(what)
     if not ending.evaluation.blocking:
         return _delete(ending)
     if not ending.verified.current:
@@ -73,6 +73,8 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
         verified=verified,
         completion=completion,
         siblings=case.facts.siblings,
+        consumers=case.facts.consumers,
+        builds=consumers.builds(case.migration, case.context.peers),
         timing=case.timing,
         brake=case.context.brake,
         now=case.now,
@@ -171,8 +173,16 @@ def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> St
         "proof": ending.proof,
         "verified": ending.verified.condition,
         "verification": ending.verified.verification,
-        "deletion": Deletion(guards=ending.evaluation.statuses),
+        "deletion": Deletion(guards=ending.evaluation.statuses, consumers=_consumers(case)),
     }
     if isinstance(case.facts.definition, Found):
         says |= definition_says(case.facts.definition.value)
     return compose(case.migration, summary, now=case.now, says=says, **(common | fields))
+
+
+def _consumers(case: Case) -> list[ConsumerStatus] | None:
+    if not isinstance(case.facts.consumers, Found):
+        return None
+    return consumers.statuses(
+        (*case.facts.consumers.value.found, *consumers.builds(case.migration, case.context.peers))
+    )

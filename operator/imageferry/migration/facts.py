@@ -144,6 +144,22 @@ class Sibling:
     verified: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Something that needs a managed image; `kind` is VirtualMachine, VirtualMachineScaleSet or ImageVersion."""
+
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """What needs an image, and which rights were missing to see it all."""
+
+    found: tuple[Consumer, ...] = ()
+    missing_rights: tuple[str, ...] = ()
+
+
 class What(StrEnum):
     """Something to look at."""
 
@@ -152,6 +168,7 @@ class What(StrEnum):
     DEFINITION = "definition"
     VERSION = "version"
     SIBLINGS = "siblings"
+    CONSUMERS = "consumers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +180,7 @@ class Facts:
     definition: Fact[GalleryDefinition] = UNSEEN
     version: Fact[GalleryVersion] = UNSEEN
     siblings: Fact[tuple[Sibling, ...]] = UNSEEN
+    consumers: Fact[Consumers] = UNSEEN
 
     def plus(self, what: What, answer: Fact[Any]) -> "Facts":
         """Return the facts with one answer more."""

@@ -40,6 +40,8 @@ class Timing:
     """Between LISTs of metadata that are compared with what the watch told."""
     rate_window: timedelta = timedelta(hours=1)
     """In which `deletion.maxPerHour` counts."""
+    snapshot: timedelta = timedelta(seconds=60)
+    """How old a list of what uses a subscription's images may be."""
     report: timedelta = timedelta(minutes=5)
     """Between writes that report nothing but progress."""
 

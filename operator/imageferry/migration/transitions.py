@@ -1,8 +1,10 @@
 """Which Kubernetes Events a change of status is worth: transitions only, never a repeat."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imageferry.api.status import Condition, ConditionStatus, Phase, Status
+from imageferry.api.status import Condition, ConditionStatus, GuardStatus, Phase, Status
+from imageferry.migration.guards import DEFERRED
 from imageferry.migration.report import REPLICATED, SOURCE_DELETED, STALLED
 from imageferry.migration.verification import OURS, VERIFIED
 
@@ -29,7 +31,7 @@ class Notice:
 def notices(before: Status, after: Status) -> list[Notice]:
     """Return what happened between two statuses."""
     found = (look(before, after) for look in _IN_ORDER)
-    return [notice for notice in found if notice]
+    return [*_guards(before, after), *(notice for notice in found if notice)]
 
 
 def invalid(message: str) -> Notice:
@@ -74,6 +76,21 @@ def _blocked(before: Status, after: Status) -> Notice | None:
     if not new or new.reason != "DeletionBlocked" or (old and old.reason == new.reason):
         return None
     return Notice(WARNING, "DeletionBlocked", new.message or "")
+
+
+def _guards(before: Status, after: Status) -> Iterator[Notice]:
+    """Give the guards that stopped holding, or hold again; one that was not asked yet has not changed."""
+    held = {each.name: each.passed for each in _asked(before)}
+    for each in _asked(after):
+        if held.get(each.name, True) and not each.passed and before.deletion:
+            yield Notice(WARNING, "GuardBlocks", f"{each.name}: {each.message}")
+        elif each.passed and held.get(each.name) is False:
+            yield Notice(NORMAL, "GuardHolds", f"{each.name}: {each.message}")
+
+
+def _asked(status: Status) -> list[GuardStatus]:
+    guards = status.deletion.guards if status.deletion else []
+    return [each for each in guards if each.message != DEFERRED.message]
 
 
 def _planned(before: Status, after: Status) -> Notice | None:
