@@ -1,6 +1,7 @@
 """The operator's settings: environment variables IMAGEFERRY_…, each with a default that suits a cluster in Azure."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imageferry.azure.cloud import CloudConfig
-from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.azure.credentials import CredentialConfig, CredentialKind, DeletionIdentity
 from imageferry.kube.election import own_namespace
 from imageferry.kube.lease import LeaseTiming
 from imageferry.logs import LogFormat
@@ -64,6 +65,14 @@ class Settings(BaseSettings):
         600, ge=0, description="How long every region stays Completed, seen by this process, before a deletion."
     )
     deletion_enabled: bool = Field(default=True, description="false: no managed image is deleted, whatever else holds.")
+    deletion_identity: DeletionIdentity = Field(
+        DeletionIdentity.SAME,
+        description="Who deletes managed images: Same, the identity that migrates; Separate, one that does nothing "
+        "else; None, nobody.",
+    )
+    deletion_client_id: str | None = Field(None, description="For deletion_identity Separate: its application.")
+    deletion_client_secret: SecretStr | None = Field(None, description="The same, for credential client-secret.")
+    deletion_client_certificate: Path | None = Field(None, description="The same, for credential client-certificate.")
     deletion_max_per_hour: int = Field(
         60, ge=0, le=100_000, description="Managed images deleted within any hour at most, over all migrations."
     )
@@ -90,6 +99,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"IMAGEFERRY_{name.upper()}: must start with https://, found {value!r}")
         return self
 
+    @model_validator(mode="after")
+    def _reaper_is_another(self) -> Self:
+        separate = self.deletion_identity is DeletionIdentity.SEPARATE
+        if separate and self.credential is CredentialKind.AZURE_CLI:
+            raise ValueError("IMAGEFERRY_DELETION_IDENTITY: Separate needs a credential other than azure-cli")
+        if separate and self.deletion_client_id in (None, self.client_id):
+            raise ValueError("IMAGEFERRY_DELETION_CLIENT_ID: Separate needs it, and another one than CLIENT_ID")
+        if not separate and self.deletion_client_id:
+            raise ValueError("IMAGEFERRY_DELETION_CLIENT_ID: is for IMAGEFERRY_DELETION_IDENTITY=Separate alone")
+        return self
+
     @property
     def cloud(self) -> CloudConfig:
         """Where Azure is and how to log in."""
@@ -103,7 +123,17 @@ class Settings(BaseSettings):
             certificate=self.client_certificate,
             token_file=self.federated_token_file,
         )
-        return CloudConfig(self.arm_endpoint.rstrip("/"), self.arm_audience.rstrip("/"), self.ca_bundle, credential)
+        reaper = None
+        if self.deletion_identity is DeletionIdentity.SEPARATE:
+            secret = self.deletion_client_secret
+            reaper = replace(
+                credential,
+                client_id=self.deletion_client_id,
+                client_secret=secret.get_secret_value() if secret else None,
+                certificate=self.deletion_client_certificate,
+            )
+        endpoint, audience = self.arm_endpoint.rstrip("/"), self.arm_audience.rstrip("/")
+        return CloudConfig(endpoint, audience, self.ca_bundle, credential, reaper)
 
     @property
     def lease_namespace(self) -> str:
@@ -130,4 +160,5 @@ class Settings(BaseSettings):
     @property
     def brake(self) -> Brake:
         """The global brake on deletions."""
-        return Brake(enabled=self.deletion_enabled, most=self.deletion_max_per_hour)
+        reaps = self.deletion_identity is not DeletionIdentity.NONE
+        return Brake(enabled=self.deletion_enabled, reaps=reaps, most=self.deletion_max_per_hour)

@@ -134,6 +134,7 @@ LATELY = Brake(most=2, deletions=(NOW - timedelta(minutes=59), NOW - timedelta(m
 SCENARIOS = [
     pytest.param("DeletionEnabled", World(brake=Brake(enabled=False)), id="DeletionEnabled"),
     pytest.param("ScopeAllowed", World(scopes=Scopes("imageferry-system")), id="ScopeAllowed-no-entry"),
+    pytest.param("DeletionEnabled", World(brake=Brake(reaps=False)), id="DeletionEnabled-no-identity"),
     pytest.param("WithinRate", World(brake=LATELY), id="WithinRate-as-many-as-allowed"),
     pytest.param("WithinRate", World(brake=Brake(most=0)), id="WithinRate-none-allowed"),
     pytest.param("PolicyAllows", World(spec=RETAIN), id="PolicyAllows"),

@@ -57,6 +57,8 @@ class CloudConfig:
     audience: str = "https://management.azure.com"
     ca_bundle: Path | None = None
     credential: CredentialConfig = field(default_factory=CredentialConfig)
+    reaper: CredentialConfig | None = None
+    """Who deletes managed images, and does nothing else; None: the same identity."""
     user_agent: str = "imageferry"
 
 
@@ -93,7 +95,7 @@ class Azure:
         self._may_write = may_write
         self._given = transport
         self._sessions: list[aiohttp.ClientSession] = []
-        self._clients: dict[str, ComputeManagementClient] = {}
+        self._clients: dict[tuple[str, bool], ComputeManagementClient] = {}
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
@@ -178,7 +180,7 @@ class Azure:
 
     def _send(self, action: Action, **options: Any) -> Awaitable[Any]:  # noqa: ANN401 - per-call options of azure-core
         at = ids.parse(action.resource)
-        client = self._client(at)
+        client = self.compute(at.subscription, reaping=action.name is ActionName.DELETE_IMAGE)
         methods: dict[ActionName, Callable[..., Awaitable[Any]]] = {
             ActionName.CREATE_GALLERY: client.galleries.begin_create_or_update,
             ActionName.CREATE_DEFINITION: client.gallery_images.begin_create_or_update,
@@ -218,35 +220,38 @@ class Azure:
     def _log_in(self) -> None:
         """Start with a new credential and no token: at the start, and when ARM refused the one we had."""
         self._credential = credentials.create(self._config.credential, transport=self._login_transport)
+        reaper = self._config.reaper
+        self._reaper = credentials.create(reaper, transport=self._login_transport) if reaper else self._credential
         self._clients = {}
 
     def _client(self, at: ids.ResourceId) -> ComputeManagementClient:
         return self.compute(at.subscription)
 
-    def compute(self, subscription: str) -> ComputeManagementClient:
+    def compute(self, subscription: str, *, reaping: bool = False) -> ComputeManagementClient:
         """Return the SDK's client of a subscription; its calls belong inside `errors.translated()`."""
-        key = subscription.casefold()
+        key = (subscription.casefold(), reaping)
         if key not in self._clients:
+            credential = self._reaper if reaping else self._credential
             self._clients[key] = ComputeManagementClient(
-                self._credential,
-                key,
+                credential,
+                key[0],
                 base_url=self._config.endpoint,
                 credential_scopes=[f"{self._config.audience}/.default"],
                 transport=self._transport,
-                policies=self._policies(),
+                policies=self._policies(credential),
                 retry_total=0,
                 connection_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,
             )
         return self._clients[key]
 
-    def _policies(self) -> list[Any]:
+    def _policies(self, credential: credentials.Login) -> list[Any]:
         return [
             RequestIdPolicy(),
             HeadersPolicy(),
             UserAgentPolicy(base_user_agent=self._config.user_agent),
             CustomHookPolicy(),
-            AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
+            AsyncARMChallengeAuthenticationPolicy(credential, f"{self._config.audience}/.default"),
             SpendingPolicy(self._spending),
         ]
 

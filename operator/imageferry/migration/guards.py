@@ -166,6 +166,9 @@ def settled(case: DeletionCase) -> Answer:
 
 def deletion_enabled(case: DeletionCase) -> Answer:
     """Hold unless the operator is set to delete nothing at all."""
+    if not case.brake.reaps:
+        setting = "deletion.identity (IMAGEFERRY_DELETION_IDENTITY) is None"
+        return blocks(f"the operator's setting {setting}: it never deletes; delete the image yourself")
     if case.brake.enabled:
         return holds("the operator may delete")
     return blocks("the operator's setting deletion.enabled (IMAGEFERRY_DELETION_ENABLED) is false")

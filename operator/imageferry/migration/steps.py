@@ -57,6 +57,8 @@ class Brake:
     """The operator's global brake on deletions."""
 
     enabled: bool = True
+    reaps: bool = True
+    """Whether the operator has an identity to delete with."""
     most: int | None = None
     """Deletions within the window; None: any number."""
     deletions: tuple[datetime, ...] = ()
