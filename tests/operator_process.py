@@ -22,7 +22,7 @@ from tests.controlplane import ControlPlane, ports, process, until
 NAMESPACE, ACCOUNT = "imageferry-system", "imageferry"
 COMMAND = Path(sys.executable).with_name("imageferry")
 START_SECONDS = 60.0
-CLIENT_ID = "operator-client"
+CLIENT_ID, REAPER_ID = "operator-client", "reaper-client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Settings:
     tenant: str = "72f988bf-0000-0000-0000-000000000001"
     deletion_enabled: bool = True
     deletion_max_per_hour: int = 60
+    deletion_identity: str = "Same"
+    scopes: str = '{"*": {"source": ["*"], "gallery": ["*"]}}'
     liveness_port: int = field(default_factory=ports.free)
 
     @property
@@ -65,10 +67,14 @@ class Settings:
             "SETTLE_SECONDS": str(self.settle_seconds),
             "DELETION_ENABLED": str(self.deletion_enabled).lower(),
             "DELETION_MAX_PER_HOUR": str(self.deletion_max_per_hour),
+            "SCOPES": self.scopes,
+            "DELETION_IDENTITY": self.deletion_identity,
             "COMPARE_SECONDS": str(self.compare_seconds),
             "LIVENESS": self.liveness,
             "LEASE_SECONDS": str(self.lease_seconds),
         }
+        if self.deletion_identity == "Separate":
+            given |= {"DELETION_CLIENT_ID": REAPER_ID, "DELETION_CLIENT_SECRET": "of-the-simulator"}
         ours = {f"IMAGEFERRY_{name}": value for name, value in given.items()}
         return {**inherited, **ours, "KUBECONFIG": str(self.kubeconfig), "PYTHONUNBUFFERED": "1"}
 

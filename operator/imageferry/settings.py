@@ -1,20 +1,37 @@
 """The operator's settings: environment variables IMAGEFERRY_…, each with a default that suits a cluster in Azure."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from imageferry.azure.cloud import CloudConfig
-from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.azure.credentials import CredentialConfig, CredentialKind, DeletionIdentity
 from imageferry.azure.national import Cloud, endpoints
 from imageferry.kube.election import own_namespace
 from imageferry.kube.lease import LeaseTiming
 from imageferry.logs import LogFormat
+from imageferry.migration.scopes import Scope, Scopes, check_prefix
 from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
+
+
+def _read_json(value: object) -> object:
+    """Return what the text of an environment variable holds; ValueError says where it is no JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class ScopeSetting(BaseModel):
+    """What one namespace may use."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: list[Annotated[str, AfterValidator(check_prefix)]] = []
+    gallery: list[Annotated[str, AfterValidator(check_prefix)]] = []
 
 
 class Settings(BaseSettings):
@@ -56,8 +73,21 @@ class Settings(BaseSettings):
         21_600, ge=600, description="How long a small replication may show no progress before it is said to be stuck."
     )
     deletion_enabled: bool = Field(default=True, description="false: no managed image is deleted, whatever else holds.")
+    deletion_identity: DeletionIdentity = Field(
+        DeletionIdentity.SAME,
+        description="Who deletes managed images: Same, the identity that migrates; Separate, one that does nothing "
+        "else; None, nobody.",
+    )
+    deletion_client_id: str | None = Field(None, description="For deletion_identity Separate: its application.")
+    deletion_client_secret: SecretStr | None = Field(None, description="The same, for credential client-secret.")
+    deletion_client_certificate: Path | None = Field(None, description="The same, for credential client-certificate.")
     deletion_max_per_hour: int = Field(
         60, ge=0, le=100_000, description="Managed images deleted within any hour at most, over all migrations."
+    )
+    scopes: Annotated[dict[str, ScopeSetting], NoDecode, BeforeValidator(_read_json)] = Field(
+        default_factory=dict,
+        description="Which namespaces may use which ARM id prefixes, as JSON: "
+        '{"team-a": {"source": ["/subscriptions/…"], "gallery": ["/subscriptions/…"]}}; * stands for any.',
     )
     compare_seconds: float = Field(
         600, gt=0, description="Between comparisons of what the watch told with a list of all migrations."
@@ -77,6 +107,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"IMAGEFERRY_{name.upper()}: must start with https://, found {value!r}")
         return self
 
+    @model_validator(mode="after")
+    def _reaper_is_another(self) -> Self:
+        separate = self.deletion_identity is DeletionIdentity.SEPARATE
+        if separate and self.credential is CredentialKind.AZURE_CLI:
+            raise ValueError("IMAGEFERRY_DELETION_IDENTITY: Separate needs a credential other than azure-cli")
+        if separate and self.deletion_client_id in (None, self.client_id):
+            raise ValueError("IMAGEFERRY_DELETION_CLIENT_ID: Separate needs it, and another one than CLIENT_ID")
+        if not separate and self.deletion_client_id:
+            raise ValueError("IMAGEFERRY_DELETION_CLIENT_ID: is for IMAGEFERRY_DELETION_IDENTITY=Separate alone")
+        return self
+
     @property
     def azure(self) -> CloudConfig:
         """Where Azure is and how to log in."""
@@ -91,12 +132,22 @@ class Settings(BaseSettings):
             certificate=self.client_certificate,
             token_file=self.federated_token_file,
         )
+        reaper = None
+        if self.deletion_identity is DeletionIdentity.SEPARATE:
+            secret = self.deletion_client_secret
+            reaper = replace(
+                credential,
+                client_id=self.deletion_client_id,
+                client_secret=secret.get_secret_value() if secret else None,
+                certificate=self.deletion_client_certificate,
+            )
         arm, audience = self.arm_endpoint or known.arm, self.arm_audience or known.audience
         return CloudConfig(
             arm.rstrip("/"),
             audience.rstrip("/"),
             self.ca_bundle,
             credential,
+            reaper,
             shared_seconds=self.timing.shared.total_seconds(),
         )
 
@@ -118,6 +169,13 @@ class Settings(BaseSettings):
         return Timing(settle=settle, compare=compare, stuck=stuck).scaled(self.speed)
 
     @property
+    def allowed(self) -> Scopes:
+        """Which namespaces may use what; the operator's own may use all."""
+        given = {name: Scope(tuple(each.source), tuple(each.gallery)) for name, each in self.scopes.items()}
+        return Scopes(self.lease_namespace, given)
+
+    @property
     def brake(self) -> Brake:
         """The global brake on deletions."""
-        return Brake(enabled=self.deletion_enabled, most=self.deletion_max_per_hour)
+        reaps = self.deletion_identity is not DeletionIdentity.NONE
+        return Brake(enabled=self.deletion_enabled, reaps=reaps, most=self.deletion_max_per_hour)

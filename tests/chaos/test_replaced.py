@@ -1,7 +1,8 @@
 """What would fool an operator that trusts a status or a name."""
 
-from imageferry.simulator import SUBSCRIPTION
+from imageferry.simulator import SUBSCRIPTION, Call
 from tests import manifests
+from tests.cluster import shared
 from tests.cluster.world import World
 from tests.manifests import Json, gallery_id, image_id
 
@@ -108,6 +109,66 @@ def test_a_forged_receipt_only_ever_stops_action(world: World) -> None:
     world.until("receipt", lambda s: reason(s, "VersionReady") == "Gone", what="a look at the version")
     assert world.azure.ledger.mutations() == []
     assert world.azure.cloud.get(image_id("receipt"))
+
+
+def test_a_region_added_after_the_verification_is_awaited(world: World) -> None:
+    """The word still counts, as it is the same build; the image goes once the new region is Completed too."""
+    lagging: list[str] = []
+    version = f"{gallery_id()}/images/more/versions/1.0.0"
+
+    def see(call: Call) -> None:
+        if call.operation == DELETE and call.when == "before":
+            body = world.azure.cloud.get(version) or {}
+            copies = {each["region"]: each["state"] for each in body["properties"]["replicationStatus"]["summary"]}
+            lagging.extend(name for name in ("westeurope", "uksouth") if copies.get(name) != "Completed")
+
+    world.azure.hooks.append(see)
+    verified_while_down(world, "more")
+    world.apply(manifests.migration("more", regions=["westeurope", "uksouth"]))
+    world.operator.start()
+    world.until_phase("more", "Completed")
+    assert lagging == []
+    assert world.status("more")["replication"]["summary"] == "2/2"
+    assert world.azure.ledger.count(DELETE, effect="accepted") == 1
+
+
+def test_a_sibling_that_retains_and_came_after_the_verification_keeps_the_image(world: World) -> None:
+    """From any other migration, also one that is only just applied."""
+    verified_while_down(world, "shared")
+    keeper = manifests.migration("keeper", image=image_id("shared"), sourceDeletion={"policy": "Retain"})
+    world.apply(keeper)
+    world.operator.start()
+    status = world.until_phase("shared", "DeletionBlocked")
+    assert "NotShared" in blocking(status)
+    assert world.azure.ledger.count(DELETE) == 0
+
+
+def test_a_status_forged_over_a_version_that_lags_deletes_nothing(world: World) -> None:
+    """Azure shows one region that replicates: all Completed, all guards passed and another proof count for nothing."""
+    world.azure.cloud.put_image("lags", group="legacy")
+    definition = world.azure.cloud.put_definition("lags", gallery=gallery_id())
+    version = world.azure.cloud.put_version("1.0.0", definition=definition, source=image_id("lags"))
+    body = world.azure.cloud.get(version)
+    assert body
+    body["properties"]["replicationStatus"] = {"summary": [{"region": "westeurope", "state": "Failed"}]}
+    world.azure.cloud.put(version, body)
+    world.apply(manifests.migration("lags"))
+    world.patch_status("lags", forged("lags"))
+    world.operator.start()
+    world.until_phase("lags", "Stalled")
+    shared.look_again(world, "lags")
+    assert reason(world.status("lags"), "Replicated") == "RegionFailed"
+    assert world.azure.ledger.count(DELETE) == 0
+
+
+def verified_while_down(world: World, name: str) -> None:
+    """Migrate an image, stop the operator, verify: so that something may happen before the next one looks."""
+    world.azure.cloud.put_image(name, group="legacy")
+    world.operator.start()
+    world.apply(manifests.migration(name))
+    world.until_phase(name, "AwaitingVerification")
+    world.operator.kill()
+    world.verify(name)
 
 
 def test_a_deleted_resource_deletes_nothing_in_azure(world: World) -> None:

@@ -16,6 +16,7 @@ from imageferry.api import crd
 from imageferry.simulator import SUBSCRIPTION
 from tests import manifests
 from tests.cluster import shared
+from tests.cluster.consumers import SCALE_SETS, scale_set
 from tests.cluster.shared import PUT_DEFINITION, PUT_VERSION, conditions, definition_id, dig, state, version_id
 from tests.cluster.world import World
 from tests.controlplane import ControlPlane
@@ -24,6 +25,7 @@ from tests.manifests import Json, gallery_id, image_id
 RETAIN: Json = {"policy": "Retain"}
 SETS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/keys/providers/Microsoft.Compute/diskEncryptionSets"
 GRACE = 3600
+WAIVER: Json = {"guard": "NoConsumers", "reason": "the fleet is retired, CHG-1234"}
 FULL: Json = {
     "gallery": {
         "id": gallery_id("made"),
@@ -165,6 +167,10 @@ OTHERS: dict[str, Json] = {
     "deleted": {"sourceDeletion": {"policy": "Delete"}},
     "retained": {"sourceDeletion": RETAIN},
     "graced": {"sourceDeletion": {"graceSeconds": GRACE}},
+    "approved": {},
+    "expiring": {"verification": {"validForSeconds": 2}, "sourceDeletion": RETAIN},
+    "used": {},
+    "waived": {"sourceDeletion": {"waivers": [WAIVER]}},
     "ready-replicated": {"readyWhen": "Replicated"},
     "ready-verified": {"readyWhen": "Verified", "sourceDeletion": {"graceSeconds": GRACE}},
     "ready-complete": {"readyWhen": "Complete", "sourceDeletion": {"graceSeconds": GRACE}},
@@ -176,8 +182,23 @@ STAND = {
     "planned": "Planned",
 }
 """Where those come to stand that are not verified here."""
-VERIFIED = ("joining", "deleted", "retained", "graced", "ready-replicated", "ready-verified", "ready-complete")
-ENDS = {"joining": "Completed", "retained": "Completed", "deleted": "Completed"}
+VERIFIED = (
+    "joining",
+    "expiring",
+    "used",
+    "waived",
+    "deleted",
+    "retained",
+    "graced",
+    "ready-replicated",
+    "ready-verified",
+    "ready-complete",
+)
+ENDS = {
+    **dict.fromkeys(("joining", "retained", "deleted", "approved", "waived"), "Completed"),
+    "used": "DeletionBlocked",
+    "expiring": "AwaitingVerification",
+}
 """Where those come to stand that are; the others wait for their grace."""
 
 
@@ -215,9 +236,15 @@ def seen(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> It
             names = [name for name in wanted if STAND.get(name, "AwaitingVerification") == phase]
             shared.until_phases(world, names, phase)
         before, unverified = shared.statuses(world), state(world, version_id("joining"))
+        for name in ("used", "waived"):
+            cloud.put(f"{SCALE_SETS}/{name}", scale_set(image_id(name)))
         for name in VERIFIED:
             world.verify(name)
-        shared.until_phases(world, ENDS, "Completed")
+        approval: Json = {"verification": {"approvedDigest": before["approved"]["proof"]["digest"]}}
+        world.apply(manifests.migration("approved", **approval))
+        for name, phase in ENDS.items():
+            shared.until_phases(world, [name], phase)
+        world.until("expiring", lambda s: conditions(s)["Verified"]["status"] == "Unknown", what="the end")
         shared.until_phases(world, set(VERIFIED) - set(ENDS) - {"ready-replicated"}, "Deleting")
         yield Seen(world, before, unverified, shared.statuses(world))
 
@@ -360,6 +387,39 @@ def test_the_grace_holds_the_deletion_back(seen: Seen) -> None:
     assert guards["GraceElapsed"]["message"].startswith("the grace ends at ")
     assert guards["VerificationCurrent"]["passed"]
     assert seen.world.azure.ledger.count("images.delete", resource=image_id("graced")) == 0
+
+
+@shows("verification.approvedDigest")
+def test_an_approved_digest_verifies(seen: Seen) -> None:
+    """Nobody has set the condition, and the image is gone."""
+    status = seen.after["approved"]
+
+    assert "Verified" not in conditions(status)
+    assert status["verification"]["method"] == "ApprovedDigest"
+    assert seen.world.azure.ledger.count("images.delete", resource=image_id("approved"), effect="accepted") == 1
+
+
+@shows("verification.validForSeconds")
+def test_a_verification_expires(seen: Seen) -> None:
+    """The condition is taken back; the others still stand."""
+    said = conditions(seen.after["expiring"])["Verified"]
+
+    assert (said["status"], said["reason"]) == ("Unknown", "Expired")
+    assert "verification" not in seen.after["expiring"]
+    assert conditions(seen.after["retained"])["Verified"]["status"] == "True"
+
+
+@shows("sourceDeletion.waivers[].guard", "sourceDeletion.waivers[].reason")
+def test_a_waived_guard_does_not_hold_the_deletion_back(seen: Seen) -> None:
+    """A scale set names both images; the reason of the waiver outlasts the image."""
+    used, waived = (
+        {each["name"]: each for each in seen.after[name]["deletion"]["guards"]} for name in ("used", "waived")
+    )
+
+    assert not used["NoConsumers"]["passed"]
+    assert (waived["NoConsumers"]["passed"], waived["NoConsumers"]["waived"]) == (True, WAIVER["reason"])
+    assert seen.world.azure.cloud.get(image_id("used"))
+    assert seen.world.azure.cloud.get(image_id("waived")) is None
 
 
 @shows("readyWhen")

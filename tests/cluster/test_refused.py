@@ -20,6 +20,7 @@ from tests.manifests import Json
 SOURCE, GALLERY = "spec.source.managedImageId", "spec.gallery.id"
 DEFINITION, VERSION = "spec.definition", "spec.version"
 REGIONS = f"{VERSION}.targetRegions"
+WAIVERS = "spec.sourceDeletion.waivers"
 IMAGE = manifests.image_id("web")
 PROVIDERS = IMAGE.rpartition("/images/")[0]
 APPLY = {"client": ("apply", "--filename=-"), "server": ("apply", "--server-side", "--filename=-")}
@@ -52,6 +53,11 @@ def version(**fields: Any) -> Json:
 def regions(*names: str, **fields: Any) -> Json:
     """Ask for target regions that all say the same."""
     return version(targetRegions=[{"name": name, **fields} for name in names])
+
+
+def waivers(**waiver: str) -> Json:
+    """Ask for a guard to be waived."""
+    return {"sourceDeletion": {"waivers": [waiver]}}
 
 
 REFUSED: dict[str, Refusal] = {
@@ -128,6 +134,18 @@ REFUSED: dict[str, Refusal] = {
         "must not be greater than max",
     ),
     "grace-below-0": Refusal({"sourceDeletion": {"graceSeconds": -1}}, "spec.sourceDeletion.graceSeconds"),
+    "digest-of-another-shape": Refusal(
+        {"verification": {"approvedDigest": "v1:sha256:ABC"}}, "spec.verification.approvedDigest", "must be a digest"
+    ),
+    "valid-for-no-time": Refusal({"verification": {"validForSeconds": 0}}, "spec.verification.validForSeconds"),
+    "expired-before-the-grace-ends": Refusal(
+        {"verification": {"validForSeconds": 60}, "sourceDeletion": {"graceSeconds": 60}},
+        "spec.verification.validForSeconds",
+        "would expire before the grace ends",
+    ),
+    "waiver-of-another-guard": Refusal(waivers(guard="SourceUnchanged", reason="why not"), WAIVERS, "NoConsumers"),
+    "waiver-without-reason": Refusal(waivers(guard="Settled"), WAIVERS, "reason"),
+    "waiver-with-blank-reason": Refusal(waivers(guard="Settled", reason=" "), WAIVERS, "must say why"),
     "field-misspelled": Refusal(version(replicaCounts=2), "spec.version.replicaCounts"),
 }
 
@@ -189,7 +207,12 @@ ACCEPTED: dict[str, Json] = {
             "replicaCount": 3,
             "storageAccountType": "Premium_LRS",
         },
-        "sourceDeletion": {"policy": "Delete", "graceSeconds": 3600},
+        "verification": {"approvedDigest": f"v1:sha256:{'a' * 64}", "validForSeconds": 3600},
+        "sourceDeletion": {
+            "policy": "Delete",
+            "graceSeconds": 3600,
+            "waivers": [{"guard": "NoConsumers", "reason": "retired"}, {"guard": "Settled", "reason": "urgent"}],
+        },
         "readyWhen": "Verified",
         "suspend": True,
     },

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 SPEED = 60.0
 """Azure's minutes pass as seconds; the operator's waits are divided alike."""
 NAMESPACE, VERIFIER = "platform", "reviewer"
+GROUPS = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups"
+SCOPE = {"source": [f"{GROUPS}/legacy"], "gallery": [f"{GROUPS}/images"]}
 
 
 class Stage:
@@ -47,6 +49,7 @@ class Stage:
             arm=self.azure,
             ca_file=self.ca_file,
             speed=SPEED,
+            scopes=json.dumps({NAMESPACE: SCOPE}),
             lease_seconds=3,  # nobody held the Lease before: it is taken when it has been missing for so long
         )
         operator = OperatorProcess(settings, log=self.folder / "operator.log", plane=self.plane)

@@ -10,7 +10,7 @@ import pytest
 from imageferry.simulator import SUBSCRIPTION, Policy, SimulatorServer
 from tests.simulator.conftest import COMPUTE, DEFINITION, GALLERY, GROUP, IMAGE, VERSION, Arm, version_body
 
-ROLE = Path(__file__).parents[2] / "deploy" / "azure" / "role.json"
+ROLES = Path(__file__).parents[2] / "deploy" / "azure"
 LEGACY, ROOT = f"{GROUP}/legacy", f"/subscriptions/{SUBSCRIPTION}"
 LOCK = "providers/Microsoft.Authorization/locks"
 
@@ -184,11 +184,12 @@ async def test_an_update_without_a_source_needs_no_right_on_it(azure: SimulatorS
     assert (await arm("PUT", VERSION, version_body(None))).status == 200
 
 
-async def test_our_own_role_suffices_to_migrate(azure: SimulatorServer, arm: Arm) -> None:
-    """deploy/azure/role.json holds what a migration does, a missing gallery and repairs included, and no more."""
+async def test_our_own_roles_suffice_to_migrate(azure: SimulatorServer, arm: Arm) -> None:
+    """Those in deploy/azure hold what a migration does, a missing gallery and repairs included, and no more."""
     azure.cloud.put_image("web", group="legacy")
     azure.cloud.put_gallery("prod", group="images")
-    azure.cloud.assign("operator", json.loads(ROLE.read_text(encoding="utf-8")), scope=ROOT)
+    for name in ("migrator", "reaper"):
+        azure.cloud.assign("operator", json.loads((ROLES / f"{name}.json").read_text(encoding="utf-8")), scope=ROOT)
     azure.cloud.put_definition("web", gallery=GALLERY)
     assert (await arm.version()).status == 201
     assert (await arm("GET", f"{VERSION}?$expand=ReplicationStatus")).status == 200

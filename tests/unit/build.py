@@ -15,6 +15,7 @@ from imageferry.migration.decide import decide
 from imageferry.migration.facts import (
     UNSEEN,
     Completion,
+    Consumers,
     Disk,
     Facts,
     Found,
@@ -27,6 +28,7 @@ from imageferry.migration.facts import (
     Surroundings,
     What,
 )
+from imageferry.migration.scopes import Scope, Scopes
 from imageferry.migration.steps import Act, Context, Look, Wait
 from imageferry.migration.timing import Timing
 
@@ -42,6 +44,7 @@ OTHER_IMAGE_ID = f"{GROUPS}/legacy/providers/Microsoft.Compute/images/db"
 GALLERY_ID = f"{GROUPS}/images/providers/Microsoft.Compute/galleries/prod"
 DEFINITION_ID = f"{GALLERY_ID}/images/web"
 VERSION_ID = f"{DEFINITION_ID}/versions/1.0.0"
+SCOPES = Scopes("imageferry-system", {"platform": Scope((f"{GROUPS}/legacy",), (GALLERY_ID,))})
 PUBLISHED = "2026-05-01T08:00:00.1234567+00:00"
 REPUBLISHED = "2026-05-01T11:00:00.7654321+00:00"
 SPEC: Json = {
@@ -164,6 +167,7 @@ def facts(**changes: Any) -> Facts:
         "version": version(),
         "siblings": (),
         "surroundings": Surroundings(),
+        "consumers": Consumers(),
     } | changes
     known = Facts()
     for name, value in given.items():
@@ -173,7 +177,7 @@ def facts(**changes: Any) -> Facts:
 
 def context(now: datetime = NOW, completion: Completion | None = None) -> Context:
     """Return what a decision needs besides."""
-    return Context(now, TIMING, CLUSTER, completion)
+    return Context(now, TIMING, CLUSTER, completion, scopes=SCOPES)
 
 
 def completed(seen: GalleryVersion, *, source: ManagedImage | None = None, since: datetime | None = None) -> Completion:

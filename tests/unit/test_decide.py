@@ -53,7 +53,7 @@ def test_only_the_facts_that_matter_are_looked_at(status: Json, seen: Facts, exp
     assert looked == expected
 
 
-def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
+def test_siblings_and_consumers_are_listed_only_when_nothing_else_blocks() -> None:
     """The LIST of all migrations comes last, in the pass that deletes."""
     version = build.version()
     _, looked = build.settle(
@@ -62,7 +62,7 @@ def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
         build.context(completion=build.completed(version)),
     )
 
-    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS]
+    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS, What.CONSUMERS]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_siblings_are_listed_only_when_nothing_else_blocks() -> None:
         pytest.param(
             build.verified(build.version()),
             1,
-            [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS],
+            [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS, What.CONSUMERS],
             id="verified",
         ),
     ],

@@ -104,7 +104,7 @@ async def _engine(
         shelf,
         intake,
         leadership=lead,
-        terms=Terms("here", timing),
+        terms=Terms("here", timing, scopes=build.SCOPES),
         clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
     )
     engine = Engine(passes, shelf, intake, leadership=lead, workers=2, clock=clock)

@@ -12,9 +12,21 @@ import pytest
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import ActionName, Verification
-from imageferry.migration import guards, identity, verification
-from imageferry.migration.facts import Completion, Facts, Found, GalleryVersion, ManagedImage, Sibling, What
+from imageferry.migration import claims, consumers, guards, identity, verification
+from imageferry.migration.claims import Peer
+from imageferry.migration.facts import (
+    Completion,
+    Consumer,
+    Consumers,
+    Facts,
+    Found,
+    GalleryVersion,
+    ManagedImage,
+    Sibling,
+    What,
+)
 from imageferry.migration.guards import DEFERRED, DEFERRED_GUARDS, IMMEDIATE, DeletionCase, Evaluation
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Act, Brake, Context, Wait
 from tests.unit import build
 from tests.unit.build import NOW, TIMING, Json
@@ -33,6 +45,8 @@ class World:
     image: ManagedImage = field(default_factory=build.image)
     version: GalleryVersion = field(default_factory=build.version)
     siblings: tuple[Sibling, ...] = ()
+    consumers: Consumers = Consumers()  # noqa: RUF009 - as below
+    peers: tuple[Peer, ...] = ()
     verified_at: datetime | None = NOW
     since: datetime | None = NOW - TIMING.settle
     image_before: ManagedImage | None = None
@@ -40,6 +54,7 @@ class World:
     verdict: verification.Verdict | None = None
     """In place of the verdict that follows from the status."""
     brake: Brake = Brake()  # noqa: RUF009 - a frozen value
+    scopes: Scopes = build.SCOPES
     now: datetime = NOW
 
     @property
@@ -52,7 +67,7 @@ class World:
     @property
     def facts(self) -> Facts:
         """What Azure shows."""
-        return build.facts(image=self.image, version=self.version, siblings=self.siblings)
+        return build.facts(image=self.image, version=self.version, siblings=self.siblings, consumers=self.consumers)
 
     @property
     def completion(self) -> Completion | None:
@@ -64,7 +79,7 @@ class World:
     @property
     def context(self) -> Context:
         """What a decision needs besides."""
-        return replace(build.context(self.now, self.completion), brake=self.brake)
+        return replace(build.context(self.now, self.completion), brake=self.brake, scopes=self.scopes, peers=self.peers)
 
     @property
     def case(self) -> DeletionCase:
@@ -80,9 +95,12 @@ class World:
             verified=self.verdict or verification.judge(self.migration.status, proof, now=self.now),
             completion=self.completion or first_sight,
             siblings=Found(self.siblings),
+            consumers=Found(self.consumers),
+            builds=consumers.builds(self.migration, self.peers),
             timing=TIMING,
             brake=self.brake,
             now=self.now,
+            refusal=self.scopes.refusal(self.migration),
         )
 
 
@@ -96,10 +114,27 @@ OTHER = build.image(data_disks=())
 YOUNGER = build.image(created_at="2026-05-01T09:00:00Z")
 UNDATED = build.image(created_at=None)
 
+FLEET = Consumer(
+    f"{build.GROUPS}/legacy/providers/Microsoft.Compute/virtualMachineScaleSets/fleet", "VirtualMachineScaleSet"
+)
+DENIED = Consumers(missing_rights=("Microsoft.Compute/virtualMachines/read",))
+BUILDER = claims.of(
+    build.migration(
+        {"version": {"name": "2.0.0"}}, {"phase": "Creating"}, uid="other", deletionTimestamp=NOW.isoformat()
+    )
+)
+WAIVED: Json = {
+    "sourceDeletion": {
+        "waivers": [{"guard": "NoConsumers", "reason": "CHG-1234"}, {"guard": "Settled", "reason": "urgent"}]
+    }
+}
+
 LATELY = Brake(most=2, deletions=(NOW - timedelta(minutes=59), NOW - timedelta(minutes=1)))
 
 SCENARIOS = [
     pytest.param("DeletionEnabled", World(brake=Brake(enabled=False)), id="DeletionEnabled"),
+    pytest.param("ScopeAllowed", World(scopes=Scopes("imageferry-system")), id="ScopeAllowed-no-entry"),
+    pytest.param("DeletionEnabled", World(brake=Brake(reaps=False)), id="DeletionEnabled-no-identity"),
     pytest.param("WithinRate", World(brake=LATELY), id="WithinRate-as-many-as-allowed"),
     pytest.param("WithinRate", World(brake=Brake(most=0)), id="WithinRate-none-allowed"),
     pytest.param("PolicyAllows", World(spec=RETAIN), id="PolicyAllows"),
@@ -154,6 +189,9 @@ SCENARIOS = [
     pytest.param("NotShared", World(siblings=(replace(SIBLING, retains=True),)), id="NotShared-retained"),
     pytest.param("NotShared", World(siblings=(replace(SIBLING, replicated=False),)), id="NotShared-not-replicated"),
     pytest.param("NotShared", World(siblings=(SIBLING, replace(SIBLING, verified=False))), id="NotShared-not-verified"),
+    pytest.param("NoConsumers", World(consumers=Consumers((FLEET,))), id="NoConsumers-scale-set"),
+    pytest.param("NoConsumers", World(consumers=DENIED), id="NoConsumers-not-to-be-seen"),
+    pytest.param("NoConsumers", World(peers=(BUILDER,)), id="NoConsumers-a-build-of-a-deleted-resource"),
 ]
 
 
@@ -162,6 +200,24 @@ def test_one_guard_alone_keeps_the_image(guard: str, world: World) -> None:
     """Whichever guard fails, the image is not deleted."""
     unverified = replace(world, verified_at=None) if guard == "VerificationCurrent" else world
     step, _ = build.settle(unverified.migration, unverified.facts, unverified.context)
+
+    assert not (isinstance(step, Act) and step.action.name is ActionName.DELETE_IMAGE)
+
+
+@pytest.mark.parametrize(("guard", "world"), SCENARIOS)
+def test_a_guard_that_fails_between_two_passes_keeps_the_image(guard: str, world: World) -> None:
+    """All held in the pass before and the regions were settling; what was written then counts for nothing now."""
+    before = World(since=NOW - TIMING.settle + timedelta(seconds=1), now=NOW - timedelta(seconds=1))
+    first = build.wait(before.migration, before.facts, before.context)
+    assert first.status.deletion is not None
+    assert [each.name for each in first.status.deletion.guards if not each.passed] == ["Settled"]
+
+    stored = build.stored(before.migration, first).status.model_dump()
+    unverified = replace(world, verified_at=None) if guard == "VerificationCurrent" else world
+    status = type(first.status).model_validate(stored | unverified.migration.status.model_dump(include={"conditions"}))
+    proven = unverified.migration.status
+    status = status.model_copy(update={"proof": proven.proof, "verification": proven.verification})
+    step, _ = build.settle(unverified.migration.model_copy(update={"status": status}), world.facts, world.context)
 
     assert not (isinstance(step, Act) and step.action.name is ActionName.DELETE_IMAGE)
 
@@ -186,6 +242,7 @@ def test_every_guard_has_a_scenario() -> None:
         pytest.param(World(siblings=(SIBLING,)), id="sibling-replicated-and-verified"),
         pytest.param(World(siblings=(replace(SIBLING, finished=True, retains=True),)), id="sibling-finished"),
         pytest.param(World(version=build.version("westeurope", "uksouth")), id="extra-region"),
+        pytest.param(World(spec=WAIVED, consumers=Consumers((FLEET,)), since=None), id="waived"),
         pytest.param(
             World(version=build.version(published_date=(NOW + timedelta(seconds=30)).isoformat())),
             id="no-grace-and-clocks-differ",
@@ -221,18 +278,6 @@ def test_deferred_guards_wait_for_all_others(guard: str, world: World) -> None:
     assert all(answers[name] is DEFERRED for name in DEFERRED_GUARDS)
 
 
-@pytest.mark.parametrize("since", [None, NOW - TIMING.settle], ids=["started just now", "settled"])
-def test_what_another_migration_blocks_reads_the_same_after_a_restart(since: datetime | None) -> None:
-    """A process that has not seen the regions settle says of a sibling what the one before it said."""
-    world = World(since=since, siblings=(replace(SIBLING, verified=False),))
-    deletion = build.wait(world.migration, world.facts, world.context).status.deletion
-
-    assert deletion is not None
-    told = {each.name: (each.passed, each.message) for each in deletion.guards}
-    assert "is not replicated and verified" in (told["NotShared"][1] or "")
-    assert told["Settled"] == (False, DEFERRED.message)
-
-
 def test_siblings_are_listed_in_the_very_pass_that_deletes() -> None:
     """Whatever a pass before it saw of them."""
     world = World()
@@ -247,6 +292,74 @@ def test_no_grace_is_over_whatever_the_clock_of_an_earlier_leader_wrote() -> Non
     world = World(verified_at=NOW + timedelta(hours=2))
 
     assert isinstance(build.settle(world.migration, world.facts, world.context)[0], Act)
+
+
+@pytest.mark.parametrize(
+    ("world", "wanted"),
+    [
+        pytest.param(World(brake=LATELY), set(), id="no-room"),
+        pytest.param(World(siblings=(replace(SIBLING, retains=True),)), {What.SIBLINGS}, id="shared"),
+        pytest.param(World(), {What.SIBLINGS, What.CONSUMERS}, id="nothing-blocks"),
+        pytest.param(World(spec=WAIVED), {What.SIBLINGS}, id="waived"),
+    ],
+)
+def test_what_costs_calls_is_looked_at_once_what_comes_before_it_holds(world: World, wanted: set[What]) -> None:
+    """One after the other: the brake, siblings, consumers."""
+    _, looked = build.settle(world.migration, world.facts, world.context)
+
+    assert set(looked) & {What.SIBLINGS, What.CONSUMERS} == wanted
+
+
+OTHERWISE = ("VerificationCurrent", "SourceUnchanged", "AllRegionsCompleted")
+"""Guards whose scenarios do not come about by a status and looks, or lead to an update first."""
+BLOCKED_BEFORE_SETTLED = [each for each in SCENARIOS if each.values[0] not in OTHERWISE]
+
+
+@pytest.mark.parametrize(("guard", "world"), BLOCKED_BEFORE_SETTLED)
+def test_a_restart_while_a_guard_blocks_changes_nothing(guard: str, world: World) -> None:
+    """A fresh process, which has not seen the regions settle, says the very same: promise 5."""
+    del guard
+    before = build.wait(world.migration, world.facts, world.context)
+    stored = build.stored(world.migration, before)
+    again = build.wait(stored, world.facts, replace(world.context, completion=None))
+
+    assert again.status == stored.status
+
+
+def test_waivers_stand_in_the_status() -> None:
+    """The guard is not asked, passes, and says why; so it is told after the deletion too."""
+    world = World(spec=WAIVED, consumers=Consumers((FLEET,)), since=None)
+    step = build.act(world.migration, world.facts, world.context)
+    assert step.status.deletion is not None
+    told = {each.name: each for each in step.status.deletion.guards}
+
+    assert (told["NoConsumers"].passed, told["NoConsumers"].waived) == (True, "CHG-1234")
+    assert (told["Settled"].passed, told["Settled"].message) == (True, "waived: urgent")
+    assert [name for name, each in told.items() if each.waived] == ["NoConsumers", "Settled"]
+
+
+def test_consumers_are_named() -> None:
+    """The first of them in the sentence and the status, their number, and what cannot be seen."""
+    many = tuple(replace(FLEET, id=f"{FLEET.id}-{n:02}") for n in range(40))
+    world = World(consumers=Consumers(many))
+    status = build.wait(world.migration, world.facts, world.context).status
+    assert status.deletion is not None
+    assert status.deletion.consumers is not None
+    said = build.message(status, "SourceDeleted")
+
+    assert "40 still need the image" in said
+    assert f"{FLEET.id}-00, {FLEET.id}-01, {FLEET.id}-02 and 37 more" in said
+    assert "Batch pools, Image Builder and deployment templates cannot be seen" in said
+    assert [each.id for each in status.deletion.consumers] == [each.id for each in many[:32]]
+
+
+def test_a_right_that_is_missing_is_named() -> None:
+    """What cannot be looked at may be there; the cure is a right, or a waiver."""
+    world = World(consumers=DENIED)
+    said = build.message(build.wait(world.migration, world.facts, world.context).status, "SourceDeleted")
+
+    assert "lacks Microsoft.Compute/virtualMachines/read" in said
+    assert "waive NoConsumers" in said
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,19 @@ def test_the_form_of_fingerprints_is_fixed() -> None:
     assert identity.fingerprint(build.image()) == GOLDEN
 
 
+def test_the_first_form_of_digests_stays_valid() -> None:
+    """Somebody approved one in Git, perhaps years ago: a later form does not void it."""
+    given = identity.proof("f", build.version())
+
+    assert identity.vouches("v1:sha256:b238d1516d30559c94092cdd889e702c01df63481b76e9e7d1b13ecee4334d58", given)
+
+
+@pytest.mark.parametrize("digest", [None, "", "v1", "v9:sha256:0", f"v1:sha256:{'0' * 64}"])
+def test_no_other_digest_vouches(digest: str | None) -> None:
+    """Nor one of a form that nobody knows yet."""
+    assert not identity.vouches(digest, identity.proof("f", build.version()))
+
+
 GOLDEN = "v1:sha256:cedf69900a852c837ffa261efef650a57f43d6dccb87eab22094b58a67e7695b"
 
 

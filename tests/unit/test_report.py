@@ -336,7 +336,7 @@ def test_a_sibling_whose_version_is_gone_keeps_the_image(change: Json) -> None:
     step, _ = build.settle(before, build.facts(version=MISSING, **change))
     after = build.body(status=build.stored(before, step).status.wire(), **named)
     subject, version = build.migration(status=build.verified(build.version())), build.version()
-    seen = build.facts(siblings=siblings.of(subject, [after]))
+    seen = build.facts(siblings=siblings.of(subject, [after], now=NOW))
     deleting, _ = build.settle(subject, seen, build.context(completion=build.completed(version)))
 
     assert isinstance(deleting, Wait)

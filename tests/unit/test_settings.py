@@ -1,13 +1,15 @@
 """The operator's settings from the environment."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from imageferry.azure.credentials import CredentialKind
+from imageferry.azure.credentials import CredentialKind, DeletionIdentity
 from imageferry.kube.lease import LeaseTiming
+from imageferry.migration.scopes import Scope, Scopes
 from imageferry.migration.timing import Timing
 from imageferry.settings import Settings
 
@@ -41,6 +43,10 @@ def test_nothing_needs_to_be_set() -> None:
         pytest.param("SPEED", "0", id="standing-still"),
         pytest.param("LEASE_SECONDS", "2", id="a-lease-too-short-to-renew"),
         pytest.param("CREDENTIAL", "password", id="unknown-credential"),
+        pytest.param("SCOPES", "team-a", id="scopes-that-are-no-json"),
+        pytest.param("SCOPES", '["team-a"]', id="scopes-of-another-shape"),
+        pytest.param("SCOPES", '{"team-a": {"sources": ["*"]}}', id="scopes-with-a-misspelled-field"),
+        pytest.param("SCOPES", '{"team-a": {"source": [""]}}', id="scopes-with-an-empty-prefix"),
         pytest.param("LOG_FORMAT", "xml", id="unknown-format"),
     ],
 )
@@ -96,3 +102,59 @@ def test_strange_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEFERRY_SERVICE_HOST", "10.0.0.1")
 
     assert Settings()
+
+
+def test_no_namespace_but_the_operators_own_may_use_anything_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another may use has to be written out."""
+    monkeypatch.setenv("IMAGEFERRY_NAMESPACE", "ferry")
+    assert Settings().allowed == Scopes("ferry", {})
+
+    monkeypatch.setenv("IMAGEFERRY_SCOPES", '{"team-a": {"source": ["/subscriptions/a/"], "gallery": ["*"]}}')
+    assert Settings().allowed == Scopes("ferry", {"team-a": Scope(("/subscriptions/a",), ("*",))})
+
+
+def test_the_reaper_is_another_application_and_shares_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tenant, authority and kind are one; who it is, and by what it shows it, are its own."""
+    given = {"TENANT_ID": "t", "CLIENT_ID": "migrator", "CLIENT_SECRET": "m", "CREDENTIAL": "client-secret"}
+    reaper = {"DELETION_IDENTITY": "Separate", "DELETION_CLIENT_ID": "reaper", "DELETION_CLIENT_SECRET": "r"}
+    for name, value in (given | reaper).items():
+        monkeypatch.setenv(f"IMAGEFERRY_{name}", value)
+    cloud = Settings().azure
+
+    assert cloud.reaper == replace(cloud.credential, client_id="reaper", client_secret="r")
+    assert (cloud.credential.client_id, cloud.credential.client_secret) == ("migrator", "m")
+
+
+@pytest.mark.parametrize(("identity", "reaps"), [("Same", True), ("None", False)])
+def test_without_a_separate_one_there_is_no_reaper(
+    monkeypatch: pytest.MonkeyPatch, identity: str, *, reaps: bool
+) -> None:
+    """Same is the default; None deletes nothing."""
+    assert Settings().deletion_identity is DeletionIdentity.SAME
+    monkeypatch.setenv("IMAGEFERRY_DELETION_IDENTITY", identity)
+
+    assert Settings().azure.reaper is None
+    assert Settings().brake.reaps is reaps
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"DELETION_IDENTITY": "Separate"}, id="nobody-named"),
+        pytest.param(
+            {"DELETION_IDENTITY": "Separate", "DELETION_CLIENT_ID": "a", "CLIENT_ID": "a"}, id="the-same-after-all"
+        ),
+        pytest.param(
+            {"DELETION_IDENTITY": "Separate", "DELETION_CLIENT_ID": "a", "CREDENTIAL": "azure-cli"}, id="azure-cli"
+        ),
+        pytest.param({"DELETION_CLIENT_ID": "a"}, id="named-and-not-asked-for"),
+        pytest.param({"DELETION_IDENTITY": "none"}, id="misspelled"),
+    ],
+)
+def test_a_reaper_that_would_not_be_one_is_refused(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    """Before anything starts: who believes that another identity deletes has to be right."""
+    for name, value in given.items():
+        monkeypatch.setenv(f"IMAGEFERRY_{name}", value)
+
+    with pytest.raises(ValidationError, match=r"(?i)deletion_"):
+        Settings()

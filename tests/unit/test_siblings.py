@@ -1,5 +1,6 @@
 """Other migrations of the same managed image."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ DONE: Json = {"conditions": [{"type": "Replicated", "status": "True"}]}
 
 def _of(spec: Json | None = None, status: Json | None = None, **metadata: Any) -> tuple[Sibling, ...]:
     other = build.body(spec, status, **({"name": "other", "uid": OTHER_UID} | metadata))
-    return siblings.of(build.migration(), [build.body(), other])
+    return siblings.of(build.migration(), [build.body(), other], now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,26 @@ def test_a_fresh_sibling_needs_the_image() -> None:
 def test_it_is_verified_for_its_own_proof_only(status: Json, *, verified: bool) -> None:
     """A word that is not bound to the sibling's present proof does not release the image."""
     assert _of(status=status)[0].verified is verified
+
+
+@pytest.mark.parametrize(("age", "stands"), [(59, True), (61, False)])
+def test_its_verification_may_be_over(age: int, *, stands: bool) -> None:
+    """Also where its own pass has not yet said so."""
+    said = build.verified(build.version(), at=NOW - timedelta(seconds=age))
+
+    assert _of({"verification": {"validForSeconds": 60}}, said)[0].verified is stands
+
+
+def test_it_may_be_approved_by_its_digest() -> None:
+    """As the operator has seen it, and for its present proof."""
+    status = build.proven(build.version())
+    digest = status["proof"]["digest"]
+    seen = status | {"verification": {"digest": digest, "method": "ApprovedDigest"}}
+    approved: Json = {"verification": {"approvedDigest": digest}}
+
+    assert _of(approved, seen)[0].verified
+    assert not _of(approved, status)[0].verified
+    assert not _of({"verification": {"approvedDigest": f"v1:sha256:{'0' * 64}"}}, seen)[0].verified
 
 
 def test_it_is_replicated_when_its_status_says_so() -> None:

@@ -38,6 +38,12 @@ TRANSITIONS = [
     pytest.param(
         _said("verified", "True"), VOID, Notice("Warning", "ProofChanged", "say it again"), id="void-any-case"
     ),
+    pytest.param(
+        _said("Verified", "True"),
+        _said("Verified", "Unknown", "Expired", "say it again"),
+        Notice("Warning", "Expired", "say it again"),
+        id="expired",
+    ),
     pytest.param({}, BLOCKED, Notice("Warning", "DeletionBlocked", "somebody uses it"), id="deletion-blocked"),
     pytest.param({}, DONE, Notice("Normal", "Completed", "the managed image was deleted"), id="completed"),
     pytest.param(
@@ -93,3 +99,31 @@ def test_progress_is_no_event() -> None:
     after = Status.model_validate({"replication": {"summary": "0/1", "progress": 60}})
 
     assert not notices(before, after)
+
+
+def _guard(*, passed: bool, message: str = "why", name: str = "NoConsumers") -> Json:
+    return {"deletion": {"guards": [{"name": name, "passed": passed, "message": message}]}}
+
+
+NOT_ASKED = _guard(passed=False, message="looked at once all others hold")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param(_guard(passed=True), _guard(passed=False), ["GuardBlocks"], id="stops-holding"),
+        pytest.param(_guard(passed=False), _guard(passed=True), ["GuardHolds"], id="starts-to-hold"),
+        pytest.param(NOT_ASKED, _guard(passed=False), ["GuardBlocks"], id="asked-and-does-not-hold"),
+        pytest.param(NOT_ASKED, _guard(passed=True), [], id="asked-and-holds"),
+        pytest.param(_guard(passed=True), NOT_ASKED, [], id="not-asked-any-more"),
+        pytest.param(_guard(passed=False), NOT_ASKED, [], id="blocked-and-not-asked-any-more"),
+        pytest.param(_guard(passed=False), _guard(passed=False, message="still"), [], id="blocks-for-another-reason"),
+        pytest.param({}, _guard(passed=False), [], id="the-first-list"),
+    ],
+)
+def test_a_guard_tells_when_it_starts_or_stops_holding(before: Json, after: Json, told: list[str]) -> None:
+    """Once, with its sentence; the first list of guards is no news."""
+    found = notices(Status.model_validate(before), Status.model_validate(after))
+
+    assert [each.reason for each in found] == told
+    assert all(each.message == "NoConsumers: why" for each in found)

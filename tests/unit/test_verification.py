@@ -203,6 +203,140 @@ class TestWord:
         assert (given.by, given.evidence) == ("ann", "CHG-1")
 
 
+VALID: Json = {"verification": {"validForSeconds": 3600}}
+HOUR = timedelta(hours=1)
+
+
+class TestExpiry:
+    """A verification counts for so long; then the condition is taken back, as when the proof changes."""
+
+    @pytest.mark.parametrize(
+        ("age", "stands"),
+        [
+            pytest.param(HOUR - timedelta(seconds=1), True, id="a-second-before"),
+            pytest.param(HOUR, False, id="on-time"),
+            pytest.param(timedelta(days=9), False, id="long-after"),
+        ],
+    )
+    def test_it_counts_from_when_it_was_first_seen(self, age: timedelta, *, stands: bool) -> None:
+        """To the second."""
+        status = _step(build.migration(VALID, build.verified(VERSION, at=NOW - age))).status
+
+        assert build.states(status)["Verified"] == ("True" if stands else "Unknown")
+
+    def test_the_condition_says_that_it_expired(self) -> None:
+        """Unknown, reason Expired, with the cure; the binding goes with it."""
+        status = _step(build.migration(VALID, build.verified(VERSION, at=NOW - HOUR))).status
+
+        assert build.reason(status, "Verified") == "Expired"
+        assert "valid for 3600 seconds, until 2026-05-01T12:00:00Z" in build.message(status, "Verified")
+        assert status.verification is None
+        assert status.proof == PROOF
+
+    def test_nothing_is_said_where_nobody_has_spoken(self) -> None:
+        """The operator writes no Verified entry of its own accord."""
+        assert "Verified" not in build.states(_step(build.migration(VALID)).status)
+
+    def test_saying_it_again_starts_anew(self) -> None:
+        """True over our Unknown counts for another hour, and no longer says Expired."""
+        over = _step(build.migration(VALID, build.verified(VERSION, at=NOW - HOUR))).status.wire()
+        next(each for each in over["conditions"] if each["type"] == "Verified")["status"] = "True"
+        status = _step(build.migration(VALID, over), VERSION, LATER).status
+
+        assert (build.states(status)["Verified"], build.reason(status, "Verified")) == ("True", "Condition")
+        assert status.verification is not None
+        assert status.verification.at == LATER
+
+    def test_it_is_looked_at_when_it_expires(self) -> None:
+        """Not ten minutes later."""
+        said = build.verified(VERSION, at=NOW - HOUR + timedelta(seconds=90))
+        step = _step(build.migration({**VALID, "sourceDeletion": {"policy": "Retain"}}, said))
+
+        assert step.after == timedelta(seconds=90)
+
+    def test_without_the_field_it_holds(self) -> None:
+        """A year later it still counts."""
+        status = _step(build.migration(status=build.verified(VERSION, at=NOW - timedelta(days=365)))).status
+
+        assert build.states(status)["Verified"] == "True"
+
+
+def _approving(digest: str = PROOF.digest, status: Json | None = None, **terms: int) -> ImageMigration:
+    return build.migration({"verification": {"approvedDigest": digest, **terms}}, status)
+
+
+class TestApproval:
+    """The spec names the digest: approval by pull request."""
+
+    def _stands(self, subject: ImageMigration, seen: Any = VERSION, now: datetime = NOW) -> bool:
+        step, _ = build.settle(subject, build.facts(version=seen), build.context(now, build.completed(seen)))
+        deletion = step.status.deletion
+        assert deletion is not None
+        return {each.name: each.passed for each in deletion.guards}["VerificationCurrent"]
+
+    def test_the_digest_of_the_proof_verifies(self) -> None:
+        """Without any condition, and none is written; who approved is in Git."""
+        step = _step(_approving())
+
+        assert self._stands(_approving())
+        assert "Verified" not in build.states(step.status)
+        assert step.status.verification is not None
+        assert step.status.verification.wire() == {
+            "digest": PROOF.digest,
+            "at": NOW.isoformat().replace("+00:00", "Z"),
+            "method": "ApprovedDigest",
+        }
+
+    def test_another_digest_does_not(self) -> None:
+        """A rebuild needs another approval; the message tells both."""
+        subject = _approving(NEW_PROOF.digest)
+
+        assert not self._stands(subject)
+        assert PROOF.digest in build.message(_step(subject).status, "SourceDeleted")
+        assert NEW_PROOF.digest in build.message(_step(subject).status, "SourceDeleted")
+        assert not self._stands(_approving(), REBUILT)
+
+    def test_a_veto_beats_it(self) -> None:
+        """And stays until a person lifts it."""
+        vetoed: Json = {"conditions": [{"type": "verified", "status": "False"}], "proof": PROOF.wire()}
+        subject = _approving(status=vetoed)
+
+        assert not self._stands(subject)
+        assert build.states(_step(subject).status)["Verified"] == "False"
+        assert "only a person lifts" in build.message(_step(subject).status, "SourceDeleted")
+
+    def test_it_does_not_expire(self) -> None:
+        """Also where the condition does."""
+        subject = _approving(status=build.verified(VERSION, at=NOW - 2 * HOUR), validForSeconds=3600)
+        status = _step(subject).status
+
+        assert self._stands(subject)
+        assert (build.states(status)["Verified"], build.reason(status, "Verified")) == ("Unknown", "Expired")
+
+    def test_a_word_for_another_proof_does_not_spoil_it(self) -> None:
+        """What was said for the old build is void, what is approved for the new one counts."""
+        subject = _approving(NEW_PROOF.digest, build.verified(VERSION))
+
+        assert self._stands(subject, REBUILT)
+
+    def test_the_grace_counts_from_when_it_was_first_seen(self) -> None:
+        """And not anew in every pass."""
+        first = build.stored(_approving(), _step(_approving()))
+        again = _step(first, VERSION, LATER).status
+
+        assert again.verification is not None
+        assert again.verification.at == NOW
+
+    def test_a_person_who_said_it_too_is_named(self) -> None:
+        """The condition's author is worth more in the status than a digest."""
+        said = build.verified(VERSION)
+        said["verification"]["by"] = "ann"
+        kept = _step(_approving(status=said)).status.verification
+
+        assert kept is not None
+        assert (kept.by, kept.method) == ("ann", "Condition")
+
+
 class TestCommand:
     """While a person is awaited, Ready says the very command that verifies."""
 

@@ -16,6 +16,7 @@ from imageferry.engine.intake import Intake, uid_of, version_of
 from imageferry.engine.passes import Passes, Terms
 from imageferry.engine.ports import KubernetesApi
 from imageferry.engine.queue import WorkQueue
+from imageferry.migration.scopes import Scope, Scopes
 from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
 from tests.walks.apiserver import Connection, Event
@@ -133,6 +134,9 @@ class SteppedEngine(Engine):
             self.ended(key, error)
 
 
+ANYWHERE = Scopes(by_namespace={"*": Scope(("*",), ("*",))})
+
+
 class Process:
     """An operator process, with the events that have not arrived at it yet, and what it saw and does."""
 
@@ -149,7 +153,7 @@ class Process:
         self.deletions: list[datetime] = []
         """When it deleted images lately."""
         self._now, self._epoch = now, now()
-        intake, terms = Intake(), Terms(CLUSTER, TIMING, brake)
+        intake, terms = Intake(), Terms(CLUSTER, TIMING, brake, scopes=ANYWHERE)
         passes = Passes(azure, kubernetes, intake, leadership=Leading(), terms=terms, clock=lambda: now() + self.skew)
         self.engine = SteppedEngine(passes, kubernetes, intake, clock=self._elapsed)
 

@@ -145,6 +145,8 @@ def _number_format(node: Schema, out: Schema) -> None:
 
 
 def _state_default(out: Schema, default: Any, *, in_schema: bool) -> None:  # noqa: ANN401 - any JSON value
+    if isinstance(default, dict):
+        default = {name: value for name, value in default.items() if value is not None}
     if in_schema:
         out["default"] = default
     if not isinstance(default, dict):

@@ -96,6 +96,7 @@ DIGEST = Pattern(
     r"^v[0-9]+:sha256:[0-9a-f]{64}$",
     "must be a digest as in status.proof.digest: v1:sha256: and 64 lower-case hexadecimal digits",
 )
+REASON = Pattern(r"\S", "must say why")
 DISK_ENCRYPTION_SET_ID = Pattern(
     rf"(?i)^{SUBSCRIPTION}{GROUP}{COMPUTE}/diskEncryptionSets/[a-z0-9_-]{{1,80}}$",
     "must be the id of a disk encryption set: "

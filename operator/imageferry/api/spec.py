@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from imageferry.api import rules
 from imageferry.api.base import ApiModel
+from imageferry.api.consent import VerificationTerms, Waiver
 from imageferry.api.extras import (
     Disallowed,
     Encryption,
@@ -312,6 +313,12 @@ class SourceDeletion(ApiModel):
         description="Delete removes the managed image when every guard holds; Retain leaves it.",
     )
     grace_seconds: int = Field(0, ge=0, le=31_536_000, description="Seconds between verification and deletion.")
+    waivers: list[Waiver] | None = Field(
+        None,
+        max_length=2,
+        description="Guards that shall not hold the deletion back, each with its reason. Default: none.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["guard"]},
+    )
 
 
 _SHALLOW = {
@@ -343,13 +350,20 @@ _BLOCKED_UNTIL = {
     "message": "needs version.endOfLifeDate: without it there is no day until which deletion is blocked",
     "fieldPath": ".version.safetyProfile.blockDeletionBeforeEndOfLife",
 }
+_OUTLIVES_GRACE = {
+    "rule": "!has(self.verification) || !has(self.verification.validForSeconds)"
+    " || has(self.verification.approvedDigest) || self.sourceDeletion.graceSeconds == 0"
+    " || self.verification.validForSeconds > self.sourceDeletion.graceSeconds",
+    "message": "must be more than sourceDeletion.graceSeconds: the verification would expire before the grace ends",
+    "fieldPath": ".verification.validForSeconds",
+}
 
 
 class Spec(ApiModel):
     """What to migrate, where to, and when the source may go."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION, _SHALLOW_COPY, _BLOCKED_UNTIL)
+        json_schema_extra=rules.validations(_SHALLOW, _SHALLOW_REGION, _SHALLOW_COPY, _BLOCKED_UNTIL, _OUTLIVES_GRACE)
     )
 
     source: Source = Field(description="The managed image to migrate.")
@@ -359,6 +373,10 @@ class Spec(ApiModel):
         "image, or from the definition when it exists."
     )
     version: Version = Field(description="The image version that is built from the managed image.")
+    verification: VerificationTerms | None = Field(
+        None,
+        description="How the version is verified, and for how long that counts. Default: by the Verified condition.",
+    )
     source_deletion: SourceDeletion = Field(
         SourceDeletion(),
         description="What happens to the managed image once the version is proven and verified.",

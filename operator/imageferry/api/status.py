@@ -20,6 +20,8 @@ from imageferry.api.base import ApiModel
 OUTPUT_TEXT = 1024
 ID = 500
 TOKEN = 256
+CONSUMERS = 32
+"""So many consumers of an image are listed; their number is in the guard's sentence."""
 
 
 class Phase(StrEnum):
@@ -205,7 +207,11 @@ class Verification(ApiModel):
     )
     by: str | None = Field(None, max_length=512, description="Who verified.")
     at: datetime | None = Field(None, description="When the operator first saw it. Written by the operator.")
-    method: str | None = Field(None, max_length=32, description="Condition: somebody set the condition.")
+    method: str | None = Field(
+        None,
+        max_length=32,
+        description="Condition: somebody set the condition. ApprovedDigest: the spec approves the proof.",
+    )
     evidence: str | None = Field(None, max_length=2048, description="A link or a sentence, free to use.")
 
 
@@ -215,6 +221,16 @@ class GuardStatus(ApiModel):
     name: str = Field(max_length=64, description="Name of the guard.")
     passed: bool = Field(description="Whether it held in the last pass.")
     message: str | None = Field(None, max_length=OUTPUT_TEXT, description="A sentence.")
+    waived: str | None = Field(
+        None, max_length=512, description="Why spec.sourceDeletion.waivers takes it for held; absent: it was asked."
+    )
+
+
+class ConsumerStatus(ApiModel):
+    """Something in Azure that still needs the managed image."""
+
+    id: str = Field(max_length=ID, description="Resource id.")
+    kind: str = Field(max_length=64, description="VirtualMachine, VirtualMachineScaleSet or ImageVersion.")
 
 
 class Receipt(ApiModel):
@@ -236,6 +252,13 @@ class Deletion(ApiModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     requested_at: datetime | None = Field(None, description="When the deletion of the image was first announced.")
+    consumers: list[ConsumerStatus] | None = Field(
+        None,
+        max_length=CONSUMERS,
+        description="What still needs the managed image, as far as it can be seen; the first of them where there are "
+        "many.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
     receipt: Receipt | None = Field(None, description="How the image went.")
 
 

@@ -25,13 +25,14 @@ from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from imageferry.api.status import ActionName
-from imageferry.azure import credentials, errors, ids, wire
+from imageferry.azure import consumers, credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
 from imageferry.azure.limits import Spending, SpendingPolicy, Unlimited, call_of
 from imageferry.azure.shared import Shared
 from imageferry.azure.surroundings import Surveyor
 from imageferry.migration.calls import Call
+from imageferry.migration.consumers import Snapshot
 from imageferry.migration.errors import AskUserError, BackOffError, PostponedError
 from imageferry.migration.facts import (
     MISSING,
@@ -62,6 +63,8 @@ class CloudConfig:
     audience: str = "https://management.azure.com"
     ca_bundle: Path | None = None
     credential: CredentialConfig = field(default_factory=CredentialConfig)
+    reaper: CredentialConfig | None = None
+    """Who deletes managed images, and does nothing else; None: the same identity."""
     user_agent: str = "imageferry"
     shared_seconds: float = 30.0
     """How long an answer about a subscription serves all its migrations."""
@@ -101,8 +104,8 @@ class Azure:
         self._may_write = may_write
         self._given = transport
         self._sessions: list[aiohttp.ClientSession] = []
-        self._clients: dict[str, ComputeManagementClient] = {}
-        self._surveyor = Surveyor(self.compute, self._answered, Shared(config.shared_seconds, clock))
+        self._clients: dict[tuple[str, bool], ComputeManagementClient] = {}
+        self._surveyor = Surveyor(self.compute, self.answered, Shared(config.shared_seconds, clock))
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
@@ -156,6 +159,10 @@ class Azure:
         """Look around before the first write; what may not be read is said so and raises nothing."""
         return await self._surveyor.look(asked)
 
+    async def consumers(self, subscription: str) -> Snapshot:
+        """Look at what uses the managed images of a subscription."""
+        return await consumers.snapshot(self.compute(subscription), self.answered)
+
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""
         return self._spending.turn(caller)
@@ -175,7 +182,7 @@ class Azure:
         def remember(response: Any) -> None:  # noqa: ANN401 - azure-core's PipelineResponse of any transport
             seen["id"] = response.http_response.headers.get("x-ms-correlation-request-id")
 
-        with self._answered():
+        with self.answered():
             try:
                 await self._send(action, raw_response_hook=remember)
             except ResourceNotFoundError as exc:
@@ -187,7 +194,7 @@ class Azure:
 
     def _send(self, action: Action, **options: Any) -> Awaitable[Any]:  # noqa: ANN401 - per-call options of azure-core
         at = ids.parse(action.resource)
-        client = self._client(at)
+        client = self.compute(at.subscription, reaping=action.name is ActionName.DELETE_IMAGE)
         methods: dict[ActionName, Callable[..., Awaitable[Any]]] = {
             ActionName.CREATE_GALLERY: client.galleries.begin_create_or_update,
             ActionName.CREATE_DEFINITION: client.gallery_images.begin_create_or_update,
@@ -203,7 +210,7 @@ class Azure:
         return methods[action.name](at.group, *at.names, *body, polling=False, **options)
 
     async def _get(self, read: Callable[[wire.Json], T], call: Awaitable[Any]) -> Fact[T]:
-        with self._answered():
+        with self.answered():
             try:
                 body = (await call).as_dict()
             except ResourceNotFoundError as exc:
@@ -217,7 +224,7 @@ class Azure:
             raise AskUserError("UnreadableAnswer", message) from exc
 
     @contextmanager
-    def _answered(self) -> Iterator[None]:
+    def answered(self) -> Iterator[None]:
         """Translate errors; after a 401 the next call asks for a new token, whatever the cached one says of itself."""
         with errors.translated():
             try:
@@ -230,35 +237,38 @@ class Azure:
     def _log_in(self) -> None:
         """Start with a new credential and no token: at the start, and when ARM refused the one we had."""
         self._credential = credentials.create(self._config.credential, transport=self._login_transport)
+        reaper = self._config.reaper
+        self._reaper = credentials.create(reaper, transport=self._login_transport) if reaper else self._credential
         self._clients = {}
 
     def _client(self, at: ids.ResourceId) -> ComputeManagementClient:
         return self.compute(at.subscription)
 
-    def compute(self, subscription: str) -> ComputeManagementClient:
+    def compute(self, subscription: str, *, reaping: bool = False) -> ComputeManagementClient:
         """Return the SDK's client of a subscription; its calls belong inside `errors.translated()`."""
-        key = subscription.casefold()
+        key = (subscription.casefold(), reaping)
         if key not in self._clients:
+            credential = self._reaper if reaping else self._credential
             self._clients[key] = ComputeManagementClient(
-                self._credential,
-                key,
+                credential,
+                key[0],
                 base_url=self._config.endpoint,
                 credential_scopes=[f"{self._config.audience}/.default"],
                 transport=self._transport,
-                policies=self._policies(),
+                policies=self._policies(credential),
                 retry_total=0,
                 connection_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,
             )
         return self._clients[key]
 
-    def _policies(self) -> list[Any]:
+    def _policies(self, credential: credentials.Login) -> list[Any]:
         return [
             RequestIdPolicy(),
             HeadersPolicy(),
             UserAgentPolicy(base_user_agent=self._config.user_agent),
             CustomHookPolicy(),
-            AsyncARMChallengeAuthenticationPolicy(self._credential, f"{self._config.audience}/.default"),
+            AsyncARMChallengeAuthenticationPolicy(credential, f"{self._config.audience}/.default"),
             SpendingPolicy(self._spending),
         ]
 

@@ -1,4 +1,4 @@
-"""Who the operator is in Azure: one credential from azure-identity, chosen by name.
+"""Who the operator is in Azure: credentials from azure-identity, of one kind that is chosen by name.
 
 No chain of guesses: an identity that was not meant to be used must not be found by
 accident by something that deletes images.
@@ -49,6 +49,14 @@ class CredentialConfig:
     client_secret: str | None = field(default=None, repr=False)
     certificate: Path | None = None
     token_file: Path | None = None
+
+
+class DeletionIdentity(StrEnum):
+    """Who deletes managed images."""
+
+    SAME = "Same"
+    SEPARATE = "Separate"
+    NONE = "None"
 
 
 class Login:

@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from imageferry import logs
-from imageferry.azure import Azure
+from imageferry.azure import Azure, DeletionIdentity
 from imageferry.engine.budget import Budget
 from imageferry.engine.engine import Engine
 from imageferry.engine.intake import Intake
@@ -57,13 +57,15 @@ async def _run(settings: Settings) -> None:
     async with azure, kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.azure.endpoint)
+        if settings.deletion_identity is DeletionIdentity.SAME:
+            log.warning("one identity migrates and deletes", cure="IMAGEFERRY_DELETION_IDENTITY (docs/azure.md)")
         intake = Intake()
         passes = Passes(
             azure,
             kubernetes,
             intake,
             leadership=election,
-            terms=Terms(cluster, settings.timing, settings.brake),
+            terms=Terms(cluster, settings.timing, settings.brake, settings.allowed),
             clock=steady_clock(),
             chance=random.random,
         )

@@ -8,7 +8,7 @@ from imageferry.migration.facts import Completion, What
 from imageferry.migration.failures import History
 from imageferry.migration.transitions import Notice
 
-PROGRESS = frozenset({"Replicated", "Verified", "ProofChanged", "Suspended", "Resumed", "Completed"})
+PROGRESS = frozenset({"Replicated", "Verified", "ProofChanged", "Expired", "Suspended", "Resumed", "Completed"})
 
 
 @dataclass(slots=True)

@@ -18,12 +18,14 @@ from imageferry.api.status import ActionName, Operation, Status
 from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
 from imageferry.engine.ports import AzureApi, Body, KubernetesApi, Leadership, LeaseLostError
+from imageferry.engine.snapshots import Snapshots
 from imageferry.migration import changes, failures, inquiry, preflight, requests, siblings, transitions
 from imageferry.migration.decide import decide
 from imageferry.migration.errors import MigrationError, PostponedError
 from imageferry.migration.facts import MISSING, Fact, Facts, Found, What
 from imageferry.migration.failures import Failure, History
 from imageferry.migration.requests import Action
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Act, Brake, Case, Context, Look, Pace, Wait
 from imageferry.migration.timing import Timing
 
@@ -45,6 +47,7 @@ class Terms:
     cluster: str
     timing: Timing
     brake: Brake = field(default_factory=Brake)
+    scopes: Scopes = field(default_factory=Scopes)
 
 
 class Passes:
@@ -69,6 +72,7 @@ class Passes:
         self.timing = terms.timing
         self._clock = clock
         self._chance = chance
+        self._snapshots = Snapshots(azure.consumers, clock=clock, most=terms.timing.snapshot)
         self._deletions: dict[str, datetime] = {}
         """Deletions that this process has sent, by uid: they count also when the resource is gone."""
 
@@ -121,6 +125,7 @@ class Passes:
             missing_since=running.memory.missing_since,
             peers=self._intake.roster.peers_of(migration.metadata.uid),
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
+            scopes=self._terms.scopes,
         )
 
     def _note_absence(self, running: "_Running", what: What, fact: Fact[Any]) -> None:
@@ -153,10 +158,16 @@ class Passes:
                     definition = requests.definition_id(migration)
                     await self._azure.expect(Action(ActionName.CREATE_DEFINITION, definition, {}))
                 return await self._azure.version(requests.version_id(migration))
-            case What.SURROUNDINGS:
-                return Found(await self._azure.surroundings(inquiry.of(migration, running.facts)))
-            case What.SIBLINGS:
-                return Found(siblings.of(migration, await self._kubernetes.list()))
+        return await self._look_around(what, running)
+
+    async def _look_around(self, what: What, running: "_Running") -> Fact[Any]:
+        """Look at what is not the migration's own."""
+        migration = running.migration
+        if what is What.SURROUNDINGS:
+            return Found(await self._azure.surroundings(inquiry.of(migration, running.facts)))
+        if what is What.SIBLINGS:
+            return Found(siblings.of(migration, await self._kubernetes.list(), now=self._clock()))
+        return Found(await self._snapshots.consumers_of(migration.spec.source.managed_image_id))
 
     async def _wait(self, running: "_Running", step: Wait) -> Result:
         memory = running.memory

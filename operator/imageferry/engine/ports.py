@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from imageferry.migration.consumers import Snapshot
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, Surroundings
 from imageferry.migration.inquiry import Inquiry
 from imageferry.migration.requests import Action
@@ -69,6 +70,9 @@ class AzureApi(Protocol):
 
     async def surroundings(self, asked: Inquiry) -> Surroundings:
         """Look around before the first write; what may not be read is said so and raises nothing."""
+
+    async def consumers(self, subscription: str) -> Snapshot:
+        """Look at what uses the managed images of a subscription."""
 
     async def perform(self, action: Action) -> str | None:
         """Send one mutation; return ARM's correlation id."""

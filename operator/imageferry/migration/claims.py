@@ -51,6 +51,8 @@ class Peer:
     creates_gallery: bool
     known: frozenset[What] = frozenset()
     """What it tells to be there."""
+    builds: bool = False
+    """Whether Azure may be building its version from the image right now, whatever became of the resource."""
     creating: ActionName | None = None
     """What it has announced to create."""
     deleted_at: datetime | None = None
@@ -96,6 +98,7 @@ def of(migration: ImageMigration) -> Peer:
         waits=migration.status.phase is Phase.PENDING,
         creates_gallery=spec.gallery.create is not None,
         known=absence.known(migration.status),
+        builds=_builds(migration),
         creating=migration.status.operation.action if migration.status.operation else None,
         deleted_at=_deleted_at(migration),
     )
@@ -134,6 +137,12 @@ def _moves(migration: ImageMigration) -> bool:
     replicated = any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions)
     deleting = status.operation is not None and status.operation.action is ActionName.DELETE_IMAGE
     return not replicated or (status.operation is not None and not deleting)
+
+
+def _builds(migration: ImageMigration) -> bool:
+    status = migration.status
+    asked = status.operation is not None and status.operation.action is ActionName.CREATE_VERSION
+    return not status.receipt and (asked or status.phase in (Phase.CREATING, Phase.REPLICATING))
 
 
 def _deleted_at(migration: ImageMigration) -> datetime | None:

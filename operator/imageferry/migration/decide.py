@@ -14,10 +14,11 @@ asks `repairs` and `deletion.requestedAt`, which only ever forbid it (ADR 7).
 from imageferry.api.resource import ImageMigration
 from imageferry.api.spec import Mode
 from imageferry.api.status import ActionName, Phase
-from imageferry.migration import built, ending, final, plan, unbuilt
+from imageferry.migration import built, ending, final, guards, plan, unbuilt
 from imageferry.migration.facts import UNSEEN, Facts, Found, What
-from imageferry.migration.report import Standing, Summary, compose
-from imageferry.migration.steps import Case, Context, Look, Pace, Step, Wait
+from imageferry.migration.report import FALSE, PREFLIGHT, Says, Standing, Summary, compose
+from imageferry.migration.stall import stalled
+from imageferry.migration.steps import Act, Case, Context, Look, Pace, Step, Wait
 
 
 def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
@@ -28,11 +29,18 @@ def decide(migration: ImageMigration, facts: Facts, context: Context) -> Step:
     receipt = migration.status.receipt
     if migration.spec.suspend:
         return final.decide(case, receipt, may_act=False) if receipt else _suspended(case)
+    if refusal := context.scopes.refusal(migration):
+        return _out_of_scope(case, refusal)
+    return _in_scope(case)
+
+
+def _in_scope(case: Case) -> Step:
+    migration, receipt = case.migration, case.migration.status.receipt
     if migration.spec.mode is Mode.PLAN:
         return plan.decide(case)
     if receipt:
         return final.decide(case, receipt, may_act=True)
-    if facts.version is UNSEEN:
+    if case.facts.version is UNSEEN:
         return Look(What.VERSION)
     return _open_deletion(case) or _by_version(case)
 
@@ -55,6 +63,21 @@ def _open_deletion(case: Case) -> Step | None:
     if case.announced(ActionName.DELETE_IMAGE) or case.facts.image.value.provisioning_state == "Deleting":
         return ending.await_deletion(case)
     return None
+
+
+def _out_of_scope(case: Case, refusal: str) -> Step:
+    """Stop before anything is sent or even looked at; what is complete is only stopped when it would send something."""
+    status = case.migration.status
+    if status.receipt and not isinstance(step := final.decide(case, status.receipt, may_act=True), Act):
+        return step
+    return stalled(
+        case,
+        "ScopeNotAllowed",
+        refusal,
+        says={PREFLIGHT: Says(FALSE, "ScopeNotAllowed", refusal)},
+        operation=status.operation,
+        deletion=guards.restated(status.deletion, "ScopeAllowed", guards.blocks(refusal)),
+    )
 
 
 def _suspended(case: Case) -> Wait:

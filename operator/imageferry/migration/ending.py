@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
-from imageferry.api.status import Deletion, Phase, Proof, Status
-from imageferry.migration import guards, identity, requests, upkeep, verification
-from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
+from imageferry.api.status import ConsumerStatus, Deletion, Phase, Proof, Status
+from imageferry.migration import consumers, guards, identity, requests, upkeep, verification
+from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage
 from imageferry.migration.report import (
     FALSE,
     SOURCE_DELETED,
@@ -43,8 +43,8 @@ def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     ending = _ending(case, image, version)
     if ending.verified.current and (step := upkeep.version(_as_told(ending), version)):
         return step  # what waited for the verification: the version joins the latest
-    if guards.wants_siblings(ending.evaluation, case.facts.siblings):
-        return Look(What.SIBLINGS)
+    if what := ending.evaluation.wants:
+        return Look(what)
     if not ending.evaluation.blocking:
         return _delete(ending)
     if not ending.verified.current:
@@ -69,7 +69,8 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
     proof = identity.proof(fingerprint, version)
     before = _completion(case, version, fingerprint)
     not_before = before.verified_since or (case.now if before.seen_unverified else None)
-    verified = verification.judge(case.migration.status, proof, now=case.now, not_before=not_before)
+    terms = case.migration.spec.verification
+    verified = verification.judge(case.migration.status, proof, now=case.now, terms=terms, not_before=not_before)
     completion = replace(
         before,
         seen_unverified=before.seen_unverified or not verified.current,
@@ -83,9 +84,12 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
         verified=verified,
         completion=completion,
         siblings=case.facts.siblings,
+        consumers=case.facts.consumers,
+        builds=consumers.builds(case.migration, case.context.peers),
         timing=case.timing,
         brake=case.context.brake,
         now=case.now,
+        refusal=case.context.scopes.refusal(case.migration),
     )
     return Ending(case, image, version, proof, verified, completion, guards.evaluate(deletion_case))
 
@@ -94,7 +98,8 @@ def _as_told(ending: Ending) -> Case:
     """Return the case with what was said in this pass, as the next pass would read it."""
     said, status = ending.verified, ending.case.migration.status
     others = [c for c in status.conditions if c.type.casefold() != verification.VERIFIED.casefold()]
-    told = {"proof": ending.proof, "verification": said.verification, "conditions": [*others, said.condition]}
+    conditions = [*others, said.condition] if said.condition else others
+    told = {"proof": ending.proof, "verification": said.verification, "conditions": conditions}
     migration = ending.case.migration.model_copy(update={"status": status.model_copy(update=told)})
     return replace(ending.case, migration=migration, context=replace(ending.case.context, completion=ending.completion))
 
@@ -168,12 +173,13 @@ _DELETION_OPEN = Says(FALSE, "Deleting", _DELETING.message)
 
 
 def _wait(ending: Ending, summary: Summary, source: Says) -> Wait:
-    timing, due = ending.case.timing, ending.evaluation.due
+    timing = ending.case.timing
     after = timing.complete if summary.phase is Phase.COMPLETED else timing.awaiting
     if summary.phase is Phase.AWAITING_VERIFICATION:
         after = min(max((ending.case.now - ending.completion.since) / 2, after), timing.awaiting_most)
-    if due:
-        after = max(min(after, due - ending.case.now), timing.soon / 10)
+    for due in (ending.evaluation.due, ending.verified.until):
+        if due:
+            after = max(min(after, due - ending.case.now), timing.soon / 10)
     return Wait(_status(ending, summary, source, operation=None), after, ending.completion)
 
 
@@ -185,8 +191,20 @@ def _status(ending: Ending, summary: Summary, source: Says, **fields: Any) -> St
         "proof": ending.proof,
         "verified": ending.verified.condition,
         "verification": ending.verified.verification,
-        "deletion": Deletion(guards=ending.evaluation.statuses, requested_at=_requested_at(case.migration.status)),
+        "deletion": Deletion(
+            guards=ending.evaluation.statuses,
+            consumers=_consumers(case),
+            requested_at=_requested_at(case.migration.status),
+        ),
     }
     if isinstance(case.facts.definition, Found):
         says |= definition_says(case.facts.definition.value)
     return compose(case.migration, summary, now=case.now, says=says, **(common | fields))
+
+
+def _consumers(case: Case) -> list[ConsumerStatus] | None:
+    if not isinstance(case.facts.consumers, Found):
+        return None
+    return consumers.statuses(
+        (*case.facts.consumers.value.found, *consumers.builds(case.migration, case.context.peers))
+    )

@@ -211,6 +211,22 @@ class Surroundings:
     versions: Reading[tuple[ListedVersion, ...]] = UNSEEN
 
 
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Something that needs a managed image; `kind` is VirtualMachine, VirtualMachineScaleSet or ImageVersion."""
+
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """What needs an image, and which rights were missing to see it all."""
+
+    found: tuple[Consumer, ...] = ()
+    missing_rights: tuple[str, ...] = ()
+
+
 class What(StrEnum):
     """Something to look at."""
 
@@ -220,6 +236,7 @@ class What(StrEnum):
     VERSION = "version"
     SIBLINGS = "siblings"
     SURROUNDINGS = "surroundings"
+    CONSUMERS = "consumers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +249,7 @@ class Facts:
     version: Fact[GalleryVersion] = UNSEEN
     siblings: Fact[tuple[Sibling, ...]] = UNSEEN
     surroundings: Fact[Surroundings] = UNSEEN
+    consumers: Fact[Consumers] = UNSEEN
 
     def plus(self, what: What, answer: Fact[Any]) -> "Facts":
         """Return the facts with one answer more."""

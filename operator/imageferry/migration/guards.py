@@ -1,8 +1,9 @@
 """What has to hold, in one and the same pass, before a managed image is deleted.
 
 Each guard is a pure function of the case. A wrong delete cannot be undone, so a guard
-that cannot tell says no. Three of them need something that is only fetched or counted
-once the others hold: `Settled`, `WithinRate` and `NotShared`, the deferred ones.
+that cannot tell says no. Some of them need something that is only fetched or counted once
+the others hold, the deferred ones. `Settled` comes last: what it says is the process's own,
+so that a restart changes nothing in what the others say before it.
 """
 
 from collections.abc import Callable
@@ -10,9 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from imageferry.api.spec import DeletionPolicy, ReplicationMode, Spec
-from imageferry.api.status import GuardStatus, Proof
-from imageferry.migration import identity, regions, verification
-from imageferry.migration.facts import Completion, Fact, Found, GalleryVersion, ManagedImage, Sibling
+from imageferry.api.status import Deletion, GuardStatus, Proof
+from imageferry.migration import consumers, identity, regions, verification
+from imageferry.migration.facts import (
+    Completion,
+    Consumer,
+    Consumers,
+    Fact,
+    Found,
+    GalleryVersion,
+    ManagedImage,
+    Sibling,
+    What,
+)
 from imageferry.migration.steps import Brake
 from imageferry.migration.timing import Timing
 
@@ -30,9 +41,14 @@ class DeletionCase:
     verified: verification.Verdict
     completion: Completion
     siblings: Fact[tuple[Sibling, ...]]
+    consumers: Fact[Consumers]
+    builds: tuple[Consumer, ...]
+    """Versions that others are building from the image."""
     timing: Timing
     brake: Brake
     now: datetime
+    refusal: str | None
+    """Why the migration's namespace may not use its image or its gallery."""
 
     @property
     def fingerprint(self) -> str:
@@ -47,6 +63,8 @@ class Answer:
     passed: bool
     message: str
     due: datetime | None = None
+    waived: str | None = None
+    """Why a person takes it for held."""
 
 
 def holds(message: str) -> Answer:
@@ -68,6 +86,11 @@ def policy_allows(case: DeletionCase) -> Answer:
     """Hold when the spec says that the image shall be deleted."""
     policy = case.spec.source_deletion.policy
     return Answer(passed=policy is DeletionPolicy.DELETE, message=f"sourceDeletion.policy is {policy}")
+
+
+def scope_allowed(case: DeletionCase) -> Answer:
+    """Hold when the migration's namespace may use this image and this gallery."""
+    return blocks(case.refusal) if case.refusal else holds("the namespace may use the image and the gallery")
 
 
 def version_built_from_source(case: DeletionCase) -> Answer:
@@ -143,6 +166,9 @@ def settled(case: DeletionCase) -> Answer:
 
 def deletion_enabled(case: DeletionCase) -> Answer:
     """Hold unless the operator is set to delete nothing at all."""
+    if not case.brake.reaps:
+        setting = "deletion.identity (IMAGEFERRY_DELETION_IDENTITY) is None"
+        return blocks(f"the operator's setting {setting}: it never deletes; delete the image yourself")
     if case.brake.enabled:
         return holds("the operator may delete")
     return blocks("the operator's setting deletion.enabled (IMAGEFERRY_DELETION_ENABLED) is false")
@@ -174,8 +200,25 @@ def not_shared(case: DeletionCase) -> Answer:
     return holds("no other migration needs the image")
 
 
+def no_consumers(case: DeletionCase) -> Answer:
+    """Hold when nothing that can be seen still needs the image; what cannot be looked at may be there."""
+    if not isinstance(case.consumers, Found):
+        return DEFERRED
+    seen = case.consumers.value
+    if seen.missing_rights:
+        return blocks(
+            f"the operator's identity may not look for what uses the image: it lacks {', '.join(seen.missing_rights)} "
+            "in the image's subscription; give it that right (docs/azure.md), or waive NoConsumers"
+        )
+    if using := (*seen.found, *case.builds):
+        cure = "point them to the version, or waive NoConsumers"
+        return blocks(f"{len(using)} still need the image ({consumers.named(using)}): {cure}; {consumers.UNSEEN_KINDS}")
+    return holds(f"no machine is being made from the image and no scale set names it; {consumers.UNSEEN_KINDS}")
+
+
 IMMEDIATE: dict[str, Guard] = {
     "PolicyAllows": policy_allows,
+    "ScopeAllowed": scope_allowed,
     "DeletionEnabled": deletion_enabled,
     "VersionBuiltFromSource": version_built_from_source,
     "SourceUnchanged": source_unchanged,
@@ -184,8 +227,14 @@ IMMEDIATE: dict[str, Guard] = {
     "VerificationCurrent": verification_current,
     "GraceElapsed": grace_elapsed,
 }
-DEFERRED_GUARDS: dict[str, Guard] = {"WithinRate": within_rate, "NotShared": not_shared, "Settled": settled}
-"""Settled comes last: each process counts it anew, and a restart must not change what another guard says."""
+DEFERRED_GUARDS: dict[str, Guard] = {
+    "WithinRate": within_rate,
+    "NotShared": not_shared,
+    "NoConsumers": no_consumers,
+    "Settled": settled,
+}
+LOOKS = {"NotShared": What.SIBLINGS, "NoConsumers": What.CONSUMERS}
+"""What a deferred guard has to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +257,37 @@ class Evaluation:
     @property
     def statuses(self) -> list[GuardStatus]:
         """The answers as the status shows them."""
-        return [GuardStatus(name=n, passed=a.passed, message=a.message) for n, a in self.answers.items()]
+        return [
+            GuardStatus(name=name, passed=answer.passed, message=answer.message, waived=answer.waived)
+            for name, answer in self.answers.items()
+        ]
+
+    @property
+    def wants(self) -> What | None:
+        """The look that is missing: of the first guard that does not hold, when that one was not told yet."""
+        first = next(iter(self.blocking), None)
+        return LOOKS.get(first) if first and self.answers[first] is DEFERRED else None
 
 
 def evaluate(case: DeletionCase) -> Evaluation:
     """Ask every guard; the deferred ones only once all others hold, one after the other."""
     answers = {name: guard(case) for name, guard in IMMEDIATE.items()}
+    waived = {str(each.guard): each.reason for each in case.spec.source_deletion.waivers or ()}
     for name, guard in DEFERRED_GUARDS.items():
         held = all(answer.passed for answer in answers.values())
-        answers[name] = guard(case) if held else DEFERRED
+        if reason := waived.get(name):
+            answers[name] = Answer(passed=True, message=f"waived: {reason}", waived=reason)
+        else:
+            answers[name] = guard(case) if held else DEFERRED
     return Evaluation(answers)
 
 
-def wants_siblings(evaluation: Evaluation, siblings: Fact[tuple[Sibling, ...]]) -> bool:
-    """Whether nothing but the look at other migrations is missing."""
-    return not isinstance(siblings, Found) and next(iter(evaluation.blocking), None) == "NotShared"
+def restated(deletion: Deletion | None, name: str, answer: Answer) -> Deletion | None:
+    """Return a stored deletion in which one guard says something else."""
+    if deletion is None:
+        return None
+    told = GuardStatus(name=name, passed=answer.passed, message=answer.message)
+    return deletion.model_copy(update={"guards": [told if each.name == name else each for each in deletion.guards]})
 
 
 def _time(text: str | None) -> datetime | None:

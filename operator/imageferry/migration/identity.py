@@ -8,6 +8,7 @@ without any status.
 
 import hashlib
 import json
+from collections.abc import Callable
 
 from imageferry.api.status import Proof
 from imageferry.migration.facts import Disk, GalleryVersion, ManagedImage
@@ -43,16 +44,29 @@ def proof(source_fingerprint: str, version: GalleryVersion) -> Proof:
     """Return what a verification of this version vouches for."""
     version_id = version.id.casefold()
     return Proof(
-        digest=_digest(f"{source_fingerprint}\n{version_id}\n{version.published_date}"),
+        digest=_digest_v1(source_fingerprint, version_id, version.published_date),
         source_fingerprint=source_fingerprint,
         version_id=version_id,
         published_date=version.published_date,
     )
 
 
+def vouches(digest: str | None, given: Proof) -> bool:
+    """Whether a digest is that of this proof, in the format that it names: older formats stay valid."""
+    make = _FORMATS.get((digest or "").partition(":")[0])
+    return make is not None and digest == make(given.source_fingerprint, given.version_id, given.published_date)
+
+
 def _disk(disk: Disk) -> list[object]:
     origin = [part.casefold() for part in disk.origin]
     return [disk.lun, disk.size_gb, origin, (disk.disk_encryption_set or "").casefold()]
+
+
+def _digest_v1(source_fingerprint: str, version_id: str, published_date: str) -> str:
+    return _digest(f"{source_fingerprint}\n{version_id}\n{published_date}")
+
+
+_FORMATS: dict[str, Callable[[str, str, str], str]] = {"v1": _digest_v1}
 
 
 def _digest(text: str) -> str:

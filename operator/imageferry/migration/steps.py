@@ -12,6 +12,7 @@ from imageferry.migration import absence, claims
 from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
 from imageferry.migration.requests import Action
+from imageferry.migration.scopes import Scopes
 from imageferry.migration.timing import Timing
 
 
@@ -58,6 +59,8 @@ class Brake:
     """The operator's global brake on deletions."""
 
     enabled: bool = True
+    reaps: bool = True
+    """Whether the operator has an identity to delete with."""
     most: int | None = None
     """Deletions within the window; None: any number."""
     deletions: tuple[datetime, ...] = ()
@@ -80,6 +83,7 @@ class Context:
     peers: tuple[Peer, ...] = ()
     """Other migrations that share an image, a gallery, a definition or a version with this one."""
     brake: Brake = field(default_factory=Brake)
+    scopes: Scopes = field(default_factory=Scopes)
 
 
 @dataclass(frozen=True, slots=True)

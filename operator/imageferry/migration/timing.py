@@ -46,6 +46,8 @@ class Timing:
     """How long an answer about a subscription (its regions, quotas, locks) serves all its migrations."""
     rate_window: timedelta = timedelta(hours=1)
     """In which `deletion.maxPerHour` counts."""
+    snapshot: timedelta = timedelta(seconds=60)
+    """How old a list of what uses a subscription's images may be."""
     report: timedelta = timedelta(minutes=5)
     """Between writes that report nothing but progress."""
 

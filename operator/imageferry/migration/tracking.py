@@ -143,7 +143,7 @@ def _joined(case: Case) -> bool:
     status = case.migration.status
     receipt = status.receipt
     was = (_version_applied(case) or {}).get(edits.EXCLUDED) == "false"
-    return was or verification.stands(status) or bool(receipt and receipt.digest)
+    return was or verification.stands(case.migration, now=case.now) or bool(receipt and receipt.digest)
 
 
 def _unresolved(operation: Operation | None, case: Case, version: GalleryVersion) -> Operation | None:

@@ -1,10 +1,12 @@
 """Which Kubernetes Events a change of status is worth: transitions only, never a repeat."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imageferry.api.status import Condition, ConditionStatus, Phase, Status
+from imageferry.api.status import Condition, ConditionStatus, GuardStatus, Phase, Status
+from imageferry.migration.guards import DEFERRED
 from imageferry.migration.report import REPLICATED, SOURCE_DELETED, STALLED
-from imageferry.migration.verification import PROOF_CHANGED, VERIFIED
+from imageferry.migration.verification import OURS, VERIFIED
 
 NORMAL, WARNING = "Normal", "Warning"
 ACTIONS = {
@@ -31,7 +33,7 @@ class Notice:
 def notices(before: Status, after: Status) -> list[Notice]:
     """Return what happened between two statuses."""
     found = (look(before, after) for look in _IN_ORDER)
-    return [notice for notice in found if notice]
+    return [*_guards(before, after), *(notice for notice in found if notice)]
 
 
 def invalid(message: str) -> Notice:
@@ -64,8 +66,8 @@ def _replicated(before: Status, after: Status) -> Notice | None:
 def _verified(before: Status, after: Status) -> Notice | None:
     new = _condition(after, VERIFIED)
     old = _condition(before, VERIFIED)
-    if new and new.reason == PROOF_CHANGED and (not old or old.reason != PROOF_CHANGED):
-        return Notice(WARNING, PROOF_CHANGED, new.message or "")
+    if new and new.reason in OURS and (not old or old.reason != new.reason):
+        return Notice(WARNING, new.reason or "", new.message or "")
     if after.verification and after.verification.at and not (before.verification and before.verification.at):
         return Notice(NORMAL, VERIFIED, f"verified for {after.verification.digest}")
     return None
@@ -76,6 +78,21 @@ def _blocked(before: Status, after: Status) -> Notice | None:
     if not new or new.reason != "DeletionBlocked" or (old and old.reason == new.reason):
         return None
     return Notice(WARNING, "DeletionBlocked", new.message or "")
+
+
+def _guards(before: Status, after: Status) -> Iterator[Notice]:
+    """Give the guards that stopped holding, or hold again; one that was not asked yet has not changed."""
+    held = {each.name: each.passed for each in _asked(before)}
+    for each in _asked(after):
+        if held.get(each.name, True) and not each.passed and before.deletion:
+            yield Notice(WARNING, "GuardBlocks", f"{each.name}: {each.message}")
+        elif each.passed and held.get(each.name) is False:
+            yield Notice(NORMAL, "GuardHolds", f"{each.name}: {each.message}")
+
+
+def _asked(status: Status) -> list[GuardStatus]:
+    guards = status.deletion.guards if status.deletion else []
+    return [each for each in guards if each.message != DEFERRED.message]
 
 
 def _planned(before: Status, after: Status) -> Notice | None:

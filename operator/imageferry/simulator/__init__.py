@@ -31,7 +31,7 @@ What a test may use:
     `fail_region(version_id, region, details)`, `complete_region(version_id, region)`,
     `put_lock(name, *, scope, level="CanNotDelete")`, `remove_lock(lock_id)`, `assign(client_id, role, *, scope)`,
     `revoke(client_id)`, `put_policy(Policy(…))`, `remove_policy(name)`, `unregister(subscription, namespace)`.
-    Rights hold from the first `assign` on; `role` may be a role definition such as deploy/azure/role.json.
+    Rights hold from the first `assign` on; `role` may be a role definition such as deploy/azure/migrator.json.
     Settings are frozen values: `cloud.durations = replace(cloud.durations, version_create=30)`, `cloud.rules`.
 
 `Faults`  `add(fault) -> int`, `remove(number)`, `clear()`, `fired(number) -> int`, `items()`.
