@@ -1,7 +1,6 @@
 """A verification counts for just the proof that its author saw (design, section 6)."""
 
 import json
-import shlex
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import Proof, Status
 from imageferry.migration import identity, verification
+from tests import manifests
 from tests.unit import build
 from tests.unit.build import NOW, Json
 
@@ -341,19 +341,19 @@ class TestCommand:
     """While a person is awaited, Ready says the very command that verifies."""
 
     def test_it_is_in_the_message_of_ready(self) -> None:
-        """With name, namespace and digest, ready to be pasted."""
+        """With name, namespace and digest, in the name of who runs it, ready to be pasted."""
         text = build.message(_step(build.migration()).status, "Ready")
-        manifest = json.loads(shlex.split(text[text.index("echo ") :])[1])
+        manifest = json.loads(manifests.told(text, by="ann"))
 
         assert manifest["metadata"] == {"name": "web-2019", "namespace": "platform"}
-        assert manifest["status"]["verification"] == {"digest": PROOF.digest}
+        assert manifest["status"]["verification"] == {"by": "ann", "digest": PROOF.digest}
         assert manifest["status"]["conditions"] == [{"type": "Verified", "status": "True"}]
 
     def test_what_it_applies_verifies(self) -> None:
         """The status that the command leads to is current."""
         status = _step(build.migration()).status
         text = build.message(status, "Ready")
-        applied = json.loads(shlex.split(text[text.index("echo ") :])[1])["status"]
+        applied = json.loads(manifests.told(text))["status"]
         after = status.wire() | {"conditions": [*status.wire()["conditions"], *applied["conditions"]]}
         after["verification"] = applied["verification"]
 
