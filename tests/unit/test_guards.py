@@ -205,6 +205,24 @@ def test_one_guard_alone_keeps_the_image(guard: str, world: World) -> None:
 
 
 @pytest.mark.parametrize(("guard", "world"), SCENARIOS)
+def test_a_guard_that_fails_between_two_passes_keeps_the_image(guard: str, world: World) -> None:
+    """All held in the pass before and the regions were settling; what was written then counts for nothing now."""
+    before = World(since=NOW - TIMING.settle + timedelta(seconds=1), now=NOW - timedelta(seconds=1))
+    first = build.wait(before.migration, before.facts, before.context)
+    assert first.status.deletion is not None
+    assert [each.name for each in first.status.deletion.guards if not each.passed] == ["Settled"]
+
+    stored = build.stored(before.migration, first).status.model_dump()
+    unverified = replace(world, verified_at=None) if guard == "VerificationCurrent" else world
+    status = type(first.status).model_validate(stored | unverified.migration.status.model_dump(include={"conditions"}))
+    proven = unverified.migration.status
+    status = status.model_copy(update={"proof": proven.proof, "verification": proven.verification})
+    step, _ = build.settle(unverified.migration.model_copy(update={"status": status}), world.facts, world.context)
+
+    assert not (isinstance(step, Act) and step.action.name is ActionName.DELETE_IMAGE)
+
+
+@pytest.mark.parametrize(("guard", "world"), SCENARIOS)
 def test_each_guard_is_needed(guard: str, world: World) -> None:
     """In its scenario no other guard says no: without it, the image would go."""
     assert _refusing(guards.evaluate(world.case)) == [guard]
