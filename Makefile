@@ -7,7 +7,7 @@ SHELL  := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test soak bench replay az check fix generate lock clean
+.PHONY: help demo test soak bench replay az attempts check fix generate lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ bench: $(VENV)/.installed ## measure fail-over, a standby and many migrations at
 replay: $(VENV)/.installed ## recorded Azure traffic against the simulator: FILE=arm-traces.jsonl
 	@test -n "$(FILE)" || { echo "FILE is not set: make replay FILE=path/to/arm-traces.jsonl"; exit 2; }
 	@$(BIN)/python -m tests.simulator.replay $(FILE)
+
+attempts: $(VENV)/.installed ## let everybody try to verify, and write the answers into docs/security.md
+	@$(BIN)/python -m tests.controlplane build
+	@ATTEMPTS=write $(BIN)/python -m pytest -q tests/cluster/test_admission.py $(ARGS)
 
 az: $(VENV)/.installed requirements-az.lock ## the az CLI, unchanged, against the simulator (the first run installs it into a cache folder)
 	@$(BIN)/python -m pytest -m az tests/simulator/test_az.py $(ARGS)

@@ -46,6 +46,17 @@ def merged(base: Json, changes: Json) -> Json:
     return out
 
 
+def command_of(message: str) -> str:
+    """Return the command that the message of Ready tells to whom may verify."""
+    return message[message.index("kubectl auth whoami") :]
+
+
+def told(message: str, *, by: str = "admin") -> str:
+    """Return what that command applies when this user runs it."""
+    template = message[message.index("'") + 1 : message.rindex("'")]
+    return template.replace('{{printf "%q" .status.userInfo.username}}', json.dumps(by))
+
+
 def text(manifest: Json) -> str:
     """Return a manifest as kubectl reads it."""
     return json.dumps(manifest)

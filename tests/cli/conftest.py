@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests import manifests
+from tests.cluster.world import AS_OPERATOR
 from tests.controlplane import SERVICE_ACCOUNT, ControlPlane, Kubectl
 from tests.manifests import Json
 
@@ -82,7 +83,7 @@ def put(crd: Path, kubectl: Kubectl) -> Put:
 def write(kubectl: Kubectl, name: str, status: Json) -> None:
     """Merge into a status, as the operator does."""
     patch = json.dumps({"status": status})
-    kubectl("patch", "imig", name, "--subresource=status", "--type=merge", f"--patch={patch}")
+    kubectl("patch", "imig", name, "--subresource=status", "--type=merge", f"--patch={patch}", *AS_OPERATOR)
 
 
 @pytest.fixture

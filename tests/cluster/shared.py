@@ -122,7 +122,7 @@ def verify_all(world: World, names: Iterable[str]) -> None:
             "metadata": {"name": name},
             "status": {
                 "conditions": [{"type": "Verified", "status": "True"}],
-                "verification": {"digest": seen[name]["proof"]["digest"]},
+                "verification": {"by": "admin", "digest": seen[name]["proof"]["digest"]},
             },
         }
         for name in names

@@ -128,8 +128,9 @@ def test_the_audit_log_holds_what_was_written_to_a_status(
 ) -> None:
     """A status write by a service account shows the account, `imagemigrations/status` and the body."""
     account = _service_account(control_plane, namespace)
-    _grant(kubectl, namespace, "--verb=get,patch", "--resource=imagemigrations,imagemigrations/status")
-    patch = '--patch={"status":{"phase":"Defining"}}'
+    _grant(kubectl, namespace, "--verb=get,patch,verify", "--resource=imagemigrations,imagemigrations/status")
+    veto = {"status": {"conditions": [{"type": "Verified", "status": "False"}]}}
+    patch = f"--patch={json.dumps(veto)}"
     wanted = ("patch", "imig", migration, "--subresource=status", "--type=merge", patch, f"--namespace={namespace}")
     begun = datetime.now(UTC)
 
@@ -139,7 +140,7 @@ def test_the_audit_log_holds_what_was_written_to_a_status(
         lambda: _only(control_plane.audit(begun), namespace, "imagemigrations/status"), what="the status write"
     )
     assert (entry.verb, entry.user) == ("patch", f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}")
-    assert entry.request == {"status": {"phase": "Defining"}}
+    assert entry.request == veto
 
 
 def test_the_api_server_restarts_at_the_same_address_with_its_data(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests import manifests
+from tests.cluster.world import AS_OPERATOR
 from tests.controlplane import ControlPlane, Kubectl
 from tests.manifests import Json
 
@@ -366,7 +367,7 @@ def test_there_is_one_verified_condition_in_any_letter_case(kubectl_anew: Kubect
     """A second author's `verified` beside `Verified` is refused; which of the two counts would be chance."""
     kubectl_anew("apply", "--filename=-", input=documents({"web": {}}))
     both = [{"type": kind, "status": "True"} for kind in ("Verified", "verified")]
-    patch = ("patch", "imig", "web", "--subresource=status", "--type=merge")
+    patch = ("patch", "imig", "web", "--subresource=status", "--type=merge", *AS_OPERATOR)
 
     refused = kubectl_anew(*patch, f"--patch={json.dumps({'status': {'conditions': both}})}", check=False)
     kubectl_anew(*patch, f"--patch={json.dumps({'status': {'conditions': both[:1]}})}")
@@ -376,7 +377,7 @@ def test_there_is_one_verified_condition_in_any_letter_case(kubectl_anew: Kubect
         "metadata": {"name": "web"},
         "status": {"conditions": both[1:]},
     }
-    beside = ("apply", "--server-side", "--subresource=status", "--field-manager=another", "--filename=-")
+    beside = ("apply", "--server-side", "--subresource=status", "--field-manager=another", "--filename=-", *AS_OPERATOR)
     second = kubectl_anew(*beside, input=json.dumps(status), check=False)
 
     for answer in (refused, second):

@@ -131,7 +131,7 @@ def wait_for_all(world: World, phase: str) -> None:
 def verify_all(world: World) -> None:
     """Verify all that wait for it, each by what its message tells."""
     messages = [conditions(status)["Ready"]["message"] for status in statuses(world).values()]
-    patches = [message.partition("echo '")[2].partition("'")[0] for message in messages if "echo '" in message]
+    patches = [manifests.told(message) for message in messages if "kubectl auth whoami" in message]
     told = ("apply", "--server-side", "--force-conflicts", "--subresource=status", "--filename=-")
     world.kubectl(*told, input="\n---\n".join(patches))
 

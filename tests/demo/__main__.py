@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests import temporary
+from tests import manifests, temporary
 from tests.controlplane import ControlPlane, ControlPlaneError
 from tests.demo.show import View
 from tests.demo.stage import NAMESPACE, ROOT, SPEED, VERIFIER, Stage
@@ -174,8 +174,7 @@ def _phase(migration: dict[str, Any]) -> str:
 
 def _command(migration: dict[str, Any]) -> str:
     conditions = {each["type"]: each for each in migration["status"]["conditions"]}
-    message = str(conditions["Ready"]["message"])
-    return message[message.index("echo ") :]
+    return manifests.command_of(str(conditions["Ready"]["message"]))
 
 
 if __name__ == "__main__":

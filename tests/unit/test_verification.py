@@ -1,15 +1,16 @@
 """A verification counts for just the proof that its author saw (design, section 6)."""
 
 import json
-import shlex
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from imageferry.api.resource import ImageMigration
-from imageferry.api.status import Proof, Status
+from imageferry.api.status import GuardStatus, Proof, Status
 from imageferry.migration import identity, verification
+from tests import manifests
 from tests.unit import build
 from tests.unit.build import NOW, Json
 
@@ -341,19 +342,19 @@ class TestCommand:
     """While a person is awaited, Ready says the very command that verifies."""
 
     def test_it_is_in_the_message_of_ready(self) -> None:
-        """With name, namespace and digest, ready to be pasted."""
+        """With name, namespace and digest, in the name of who runs it, ready to be pasted."""
         text = build.message(_step(build.migration()).status, "Ready")
-        manifest = json.loads(shlex.split(text[text.index("echo ") :])[1])
+        manifest = json.loads(manifests.told(text, by="ann"))
 
         assert manifest["metadata"] == {"name": "web-2019", "namespace": "platform"}
-        assert manifest["status"]["verification"] == {"digest": PROOF.digest}
+        assert manifest["status"]["verification"] == {"by": "ann", "digest": PROOF.digest}
         assert manifest["status"]["conditions"] == [{"type": "Verified", "status": "True"}]
 
     def test_what_it_applies_verifies(self) -> None:
         """The status that the command leads to is current."""
         status = _step(build.migration()).status
         text = build.message(status, "Ready")
-        applied = json.loads(shlex.split(text[text.index("echo ") :])[1])["status"]
+        applied = json.loads(manifests.told(text))["status"]
         after = status.wire() | {"conditions": [*status.wire()["conditions"], *applied["conditions"]]}
         after["verification"] = applied["verification"]
 
@@ -365,3 +366,38 @@ class TestCommand:
 
         assert NEW_PROOF.digest in text
         assert PROOF.digest not in text
+
+
+def _guard(status: Status) -> GuardStatus:
+    guards = status.deletion.guards if status.deletion else []
+    return next(guard for guard in guards if guard.name == "VerificationCurrent")
+
+
+class TestUnauthenticated:
+    """Where the API server does not see to it who verifies, the status says so with what it says of verification."""
+
+    GAP = "there is no policy"
+
+    def _status(self, subject: ImageMigration, gap: str | None = GAP) -> Status:
+        context = replace(build.context(), gap=gap)
+        status: Status = build.wait(subject, build.facts(version=VERSION), context).status
+        return status
+
+    def test_the_message_of_ready_tells_while_a_person_is_awaited(self) -> None:
+        """Before the command, which stays the end of it."""
+        open_, closed = (build.message(self._status(build.migration(), gap), "Ready") for gap in (self.GAP, None))
+
+        assert verification.unauthenticated(self.GAP) in open_
+        assert open_.replace(f" {verification.unauthenticated(self.GAP)}.", "") == closed
+
+    def test_the_guard_tells_afterwards(self) -> None:
+        """A verification counts all the same; whose it is, is not sure."""
+        status = self._status(_migration(_status(bound=PROOF.digest)))
+        guard = _guard(status)
+
+        assert guard.passed
+        assert guard.message == f"verified for {PROOF.digest}. {verification.unauthenticated(self.GAP)}"
+
+    def test_nothing_is_said_where_nobody_has_verified(self) -> None:
+        """The guard tells what it waits for."""
+        assert "unauthenticated" not in str(_guard(self._status(build.migration())).message)

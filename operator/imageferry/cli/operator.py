@@ -23,6 +23,7 @@ from imageferry.engine.spending import Spending
 from imageferry.kube import shell
 from imageferry.kube.client import Kubernetes
 from imageferry.kube.election import Election
+from imageferry.kube.policies import Policies
 from imageferry.settings import Settings
 
 log = structlog.get_logger()
@@ -57,6 +58,8 @@ async def _run(settings: Settings) -> None:
     async with azure, kubernetes:
         cluster = settings.cluster_id or await kubernetes.cluster_id()
         log.info("starting", version=version("imageferry"), cluster=cluster, arm=settings.azure.endpoint)
+        policies = Policies(kubernetes)
+        await policies.look()
         if settings.deletion_identity is DeletionIdentity.SAME:
             log.warning("one identity migrates and deletes", cure="IMAGEFERRY_DELETION_IDENTITY (docs/azure.md)")
         intake = Intake()
@@ -68,9 +71,10 @@ async def _run(settings: Settings) -> None:
             terms=Terms(cluster, settings.timing, settings.brake, settings.allowed),
             clock=steady_clock(),
             chance=random.random,
+            gap=lambda: policies.gap,
         )
         engine = Engine(passes, kubernetes, intake, leadership=election, workers=settings.workers)
-        async with election:
+        async with election, policies.looked_at(settings.timing.compare):
             await shell.run(engine, liveness=settings.liveness)
         log.info("stopped")
 

@@ -63,6 +63,7 @@ class Passes:
         terms: Terms,
         clock: Callable[[], datetime],
         chance: Callable[[], float] = lambda: 0.5,
+        gap: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._azure = azure
         self._kubernetes = kubernetes
@@ -72,6 +73,7 @@ class Passes:
         self.timing = terms.timing
         self._clock = clock
         self._chance = chance
+        self._gap = gap
         self._snapshots = Snapshots(azure.consumers, clock=clock, most=terms.timing.snapshot)
         self._deletions: dict[str, datetime] = {}
         """Deletions that this process has sent, by uid: they count also when the resource is gone."""
@@ -125,6 +127,7 @@ class Passes:
             missing_since=running.memory.missing_since,
             peers=self._intake.roster.peers_of(migration.metadata.uid),
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
+            gap=self._gap(),
             scopes=self._terms.scopes,
         )
 

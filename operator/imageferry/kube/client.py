@@ -25,7 +25,11 @@ SECONDS = 10.0
 PAGE = 500
 COMPONENT = "imageferry"
 EVENT_TEXT = 1024
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+
+
+class NoRightError(UnreachableError):
+    """The operator's account has no right to this."""
 
 
 class Kubernetes:
@@ -48,6 +52,18 @@ class Kubernetes:
         with translated("namespace kube-system"):
             namespace = await self._call("GET", "/api/v1/namespaces/kube-system")
         return str(namespace["metadata"]["uid"])
+
+    async def find(self, path: str) -> Body | None:
+        """Return an object that no namespace holds, by its path in the API; None when it is not there.
+
+        NoRightError when it may not be read.
+        """
+        try:
+            with translated(path):
+                found: Body = await self._call("GET", path)
+        except GoneError:
+            return None
+        return found
 
     async def list(self) -> Sequence[Body]:
         """Return all migrations of the cluster; without a resourceVersion the answer comes from storage."""
@@ -155,7 +171,9 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except client.ApiException as exc:
-        kind = {NOT_FOUND: GoneError, CONFLICT: ConflictError}.get(exc.status, UnreachableError)
+        kind = {FORBIDDEN: NoRightError, NOT_FOUND: GoneError, CONFLICT: ConflictError}.get(
+            exc.status, UnreachableError
+        )
         raise kind(f"{what}: the API server answered {exc.status} {exc.reason}") from exc
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         raise UnreachableError(f"{what}: no answer from the API server: {exc!r}") from exc

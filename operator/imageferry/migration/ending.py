@@ -71,6 +71,7 @@ def _ending(case: Case, image: ManagedImage, version: GalleryVersion) -> Ending:
     not_before = before.verified_since or (case.now if before.seen_unverified else None)
     terms = case.migration.spec.verification
     verified = verification.judge(case.migration.status, proof, now=case.now, terms=terms, not_before=not_before)
+    verified = verification.as_sure_as(verified, gap=case.context.gap)
     completion = replace(
         before,
         seen_unverified=before.seen_unverified or not verified.current,
@@ -117,7 +118,8 @@ def _completion(case: Case, version: GalleryVersion, fingerprint: str) -> Comple
 
 def _await_verification(ending: Ending) -> Wait:
     command = verification.command(ending.case.migration, ending.proof.digest)
-    message = f"Every wanted region is Completed. Try the version, then verify it: {command}"
+    open_to_all = f" {verification.unauthenticated(gap)}." if (gap := ending.case.context.gap) else ""
+    message = f"Every wanted region is Completed.{open_to_all} Try the version, then verify it: {command}"
     summary = Summary(
         Phase.AWAITING_VERIFICATION, "AwaitingVerification", message, reached=frozenset({ReadyWhen.REPLICATED})
     )

@@ -83,6 +83,8 @@ class Context:
     peers: tuple[Peer, ...] = ()
     """Other migrations that share an image, a gallery, a definition or a version with this one."""
     brake: Brake = field(default_factory=Brake)
+    gap: str | None = None
+    """What is missing for the API server to see to it who verifies; None when it does."""
     scopes: Scopes = field(default_factory=Scopes)
 
 

@@ -23,6 +23,8 @@ VERIFIED = "Verified"
 PROOF_CHANGED, EXPIRED = "ProofChanged", "Expired"
 OURS = (PROOF_CHANGED, EXPIRED)
 """Reasons that the operator itself gives: it took the condition back."""
+CALLER = '{{printf "%q" .status.userInfo.username}}'
+"""Where kubectl's template puts in the caller's name, in quotes."""
 METHOD_CONDITION, METHOD_APPROVAL = "Condition", "ApprovedDigest"
 
 
@@ -160,10 +162,23 @@ def bound_digest(status: Status) -> str | None:
     return status.proof.digest if status.proof else None
 
 
+def as_sure_as(verdict: Verdict, *, gap: str | None) -> Verdict:
+    """Say with a verification that counts that anyone may have given it; `gap` is None where that cannot be."""
+    if not verdict.current or gap is None:
+        return verdict
+    return replace(verdict, message=f"{verdict.message}. {unauthenticated(gap)}")
+
+
+def unauthenticated(gap: str) -> str:
+    """Return the sentence for a cluster in which the API server does not see to it who verifies."""
+    return f"Verification is unauthenticated: {gap}, so that whoever may patch imagemigrations/status may verify"
+
+
 def command(migration: ImageMigration, digest: str) -> str:
-    """Return the plain kubectl command that verifies; it works whatever was set before."""
+    """Return the plain kubectl command that verifies in the caller's name; it works whatever was set before."""
     metadata = {"name": migration.metadata.name, "namespace": migration.metadata.namespace}
-    said = {"conditions": [{"type": VERIFIED, "status": "True"}], "verification": {"digest": digest}}
+    said = {"conditions": [{"type": VERIFIED, "status": "True"}], "verification": {"by": "", "digest": digest}}
     patch = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": said}
-    text = json.dumps(patch, separators=(",", ":"))
-    return f"echo '{text}' | kubectl apply --server-side --force-conflicts --subresource=status -f -"
+    template = json.dumps(patch, separators=(",", ":")).replace('"by":""', f'"by":{CALLER}')
+    applied = "kubectl apply --server-side --force-conflicts --subresource=status -f -"
+    return f"kubectl auth whoami -o go-template='{template}' | {applied}"
