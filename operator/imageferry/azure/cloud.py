@@ -22,7 +22,7 @@ from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from imageferry.api.status import ActionName
+from imageferry.api.status import ActionName, AzureIdentity
 from imageferry.azure import credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
@@ -93,6 +93,7 @@ class Azure:
         self._given = transport
         self._sessions: list[aiohttp.ClientSession] = []
         self._clients: dict[str, ComputeManagementClient] = {}
+        self._login: credentials.Login | None = None
 
     async def __aenter__(self) -> Self:
         """Open the session. OSError or ssl.SSLError when the CA bundle cannot be read."""
@@ -120,6 +121,11 @@ class Azure:
         """Close the session; clients and credential own nothing else."""
         for session in self._sessions:
             await session.close()
+
+    @property
+    def identity(self) -> AzureIdentity | None:
+        """Who the calls are made as; None before the first of them, and where the token does not say."""
+        return self._login.identity if self._login else None
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
         """Look at a managed image."""
@@ -212,7 +218,7 @@ class Azure:
 
     def _log_in(self) -> None:
         """Start with a new credential and no token: at the start, and when ARM refused the one we had."""
-        self._credential = credentials.create(self._config.credential, transport=self._login_transport)
+        self._login = self._credential = credentials.create(self._config.credential, transport=self._login_transport)
         self._clients = {}
 
     def _client(self, at: ids.ResourceId) -> ComputeManagementClient:

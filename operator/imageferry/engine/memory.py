@@ -22,6 +22,8 @@ class Memory:
     """Passes in a row that found no API server."""
     operation: tuple[str, datetime] | None = None
     """The open announcement, and when this process first saw it."""
+    answered: tuple[str, str | None] | None = None
+    """The announcement whose call Azure answered last, and Azure's correlation id."""
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
     refused: ActionName | None = None
@@ -38,6 +40,10 @@ class Memory:
         elif self.operation is None or self.operation[0] != operation.id:
             self.operation = (operation.id, now)
         return self.operation[1] if self.operation else None
+
+    def correlation_id(self, operation: Operation | None) -> str | None:
+        """Return Azure's correlation id of an announcement's call; None when this process has no answer to it."""
+        return self.answered[1] if operation and self.answered and self.answered[0] == operation.id else None
 
     def hear(self, token: str | None) -> None:
         """Start anew with patience when somebody asks for a pass."""

@@ -113,6 +113,8 @@ class Passes:
             operation_since=running.memory.since(migration.status.operation, now),
             peers=self._intake.roster.peers_of(migration.metadata.uid),
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
+            identity=self._azure.identity,
+            correlation_id=running.memory.correlation_id(migration.status.operation),
         )
 
     def _recent_deletions(self, uid: str, now: datetime) -> tuple[datetime, ...]:
@@ -187,6 +189,8 @@ class Passes:
         finally:
             if uid in self._deletions:
                 self._deletions[uid] = self._clock()  # Azure may have taken its time: the hour counts from the answer
+        operation = running.migration.status.operation
+        running.memory.answered = (operation.id, correlation) if operation else None
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
         running.memory.refused = None

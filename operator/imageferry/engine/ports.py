@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from imageferry.api.status import AzureIdentity
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage
 from imageferry.migration.requests import Action
 from imageferry.migration.transitions import Notice
@@ -44,6 +45,10 @@ class Leadership(Protocol):
 
 class AzureApi(Protocol):
     """Azure: four looks and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
+
+    @property
+    def identity(self) -> AzureIdentity | None:
+        """Who the calls are made as; None before the first of them, and where the token does not say."""
 
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""

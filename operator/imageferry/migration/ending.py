@@ -5,7 +5,7 @@ from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
 from imageferry.api.status import Deletion, Phase, Proof, Status
-from imageferry.migration import guards, identity, requests, upkeep, verification
+from imageferry.migration import guards, identity, receipts, requests, upkeep, verification
 from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage, What
 from imageferry.migration.report import (
     FALSE,
@@ -127,9 +127,8 @@ def _blocked(ending: Ending) -> Wait:
 
 def _delete(ending: Ending) -> Act:
     action = requests.delete_image(ending.image)
-    return Act(
-        action, _status(ending, _DELETING, _DELETION_OPEN), ending.case.next_attempt(action.name), ending.completion
-    )
+    status = receipts.announced(_status(ending, _DELETING, _DELETION_OPEN), ending.case.context.identity)
+    return Act(action, status, ending.case.next_attempt(action.name), ending.completion)
 
 
 def await_deletion(case: Case) -> Wait:

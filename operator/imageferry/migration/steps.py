@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from imageferry.api.resource import ImageMigration
-from imageferry.api.status import ActionName, Status
+from imageferry.api.status import ActionName, AzureIdentity, Status
 from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
 from imageferry.migration.requests import Action
@@ -76,6 +76,10 @@ class Context:
     peers: tuple[Peer, ...] = ()
     """Other migrations that share an image, a gallery, a definition or a version with this one."""
     brake: Brake = field(default_factory=Brake)
+    identity: AzureIdentity | None = None
+    """Who this process is in Azure; None before its first token. Only receipts tell of it."""
+    correlation_id: str | None = None
+    """Azure's, of the open announcement's call; None when this process has not sent it."""
 
 
 @dataclass(frozen=True, slots=True)
