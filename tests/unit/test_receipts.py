@@ -10,6 +10,7 @@ import pytest
 from imageferry.api.resource import ImageMigration
 from imageferry.api.status import ActionName, AzureIdentity, Receipt
 from imageferry.azure import claims
+from imageferry.engine.memory import Memory
 from imageferry.migration.facts import MISSING
 from imageferry.migration.steps import Context
 from tests.unit import build
@@ -158,3 +159,16 @@ def test_the_identity_is_read_from_the_token(token: str, identity: tuple[str | N
     """Claims of both versions; whatever cannot be read names nobody, and is no error."""
     found = claims.identity(token)
     assert (found and (found.tenant_id, found.client_id, found.object_id)) == identity
+
+
+def test_a_correlation_id_belongs_to_one_announcement() -> None:
+    """An answer to an earlier call is not taken for one to the call that is open."""
+    first = _announced().status.operation
+    assert first
+    second = first.model_copy(update={"id": "another"})
+    memory = Memory(answered=(first.id, CORRELATION))
+
+    assert memory.correlation_id(first) == CORRELATION
+    assert memory.correlation_id(second) is None
+    assert memory.correlation_id(None) is None
+    assert Memory().correlation_id(first) is None

@@ -15,6 +15,8 @@ from imageferry.plugin.change import resume, retry, suspend
 from imageferry.plugin.discover import discover
 from imageferry.plugin.output import FailedError
 from imageferry.plugin.plan import plan
+from imageferry.plugin.receipt import receipt
+from imageferry.plugin.report import report
 from imageferry.plugin.status import status
 from imageferry.plugin.verify import reject, verify
 
@@ -26,7 +28,7 @@ app = typer.Typer(
     help="Shows and steers migrations of managed images into a gallery.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, plan, verify, reject, suspend, resume, retry, discover):
+for command in (status, plan, verify, reject, receipt, report, suspend, resume, retry, discover):
     app.command()(command)
 
 
