@@ -40,7 +40,7 @@ replay: $(VENV)/.installed ## recorded Azure traffic against the simulator: FILE
 	@$(BIN)/python -m tests.simulator.replay $(FILE)
 
 az: $(VENV)/.installed requirements-az.lock ## the az CLI, unchanged, against the simulator (the first run installs it into a cache folder)
-	@$(BIN)/python -m pytest -m az tests/simulator/test_az.py $(ARGS)
+	@$(BIN)/python -m pytest -m az tests/simulator $(ARGS)
 
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .
