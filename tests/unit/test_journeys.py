@@ -8,7 +8,7 @@ import pytest
 from imageferry.plugin import journeys
 from imageferry.plugin.journeys import Standing, Step, journey
 from tests.unit import build
-from tests.unit.journeys import EVIDENCE, MINUTE, body, moment, read
+from tests.unit.journeys import EVIDENCE, MINUTE, body, moment, read, stamp
 
 WHOLE: dict[str, Any] = {"replicated": 10, "verified": 70, "deleted": 75, "phase": "Completed"}
 
@@ -70,6 +70,15 @@ def test_a_region_that_was_added_later_does_not_make_a_milestone() -> None:
         None,
         5 * MINUTE,
     )
+
+
+def test_a_verification_and_a_receipt_within_one_second_are_in_order() -> None:
+    """The one is written with microseconds and the other in whole seconds, which would put it before."""
+    given = body(**WHOLE | {"verified": 75})
+    for holder in (given["status"], given["status"]["deletion"]["receipt"]):
+        holder["verification"]["at"] = stamp(75).replace("Z", ".194655Z")
+    each = journey(given)
+    assert (each.verified, each.deleted) == (moment(75), moment(75))
 
 
 def test_a_resource_that_is_younger_than_its_status_keeps_its_age() -> None:

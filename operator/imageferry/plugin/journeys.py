@@ -140,7 +140,8 @@ def _milestones(body: Body, verification: Body, receipt: Body) -> Sequence[datet
         verification.get("at"),
         receipt.get("at"),
     )
-    times = [draw.time(text) for text in texts]
+    known = [draw.time(text) for text in texts]
+    times = [each and each.replace(microsecond=0) for each in known]  # Kubernetes writes most of them in whole seconds
     for place, each in enumerate(times):
         if place and each and any(later and later < each for later in times[place + 1 :]):
             times[place] = None
@@ -149,7 +150,8 @@ def _milestones(body: Body, verification: Body, receipt: Body) -> Sequence[datet
 
 def _says(said: Body, ready: Body) -> str:
     if said.get("status") == "False":
-        return f"rejected: {said.get('message') or 'no reason was given'}"
+        message = said.get("message") or "rejected, and no reason was given"
+        return message if message.startswith("rejected") else f"rejected: {message}"
     return ": ".join(filter(None, (ready.get("reason"), ready.get("message"))))
 
 
