@@ -1,8 +1,8 @@
 """A person's word on a proof: what speaks against saying it, and the patch that says it.
 
 The patch changes the Verified condition and `status.verification` and nothing else, and only
-the very version of the resource that was shown. `verification.at` is left to the operator,
-which writes when it first saw the verdict: a grace is not to be shortened by a clock.
+the very version of the resource that was shown. Of `verification` it holds proof, name and
+evidence; how and when it was heard the operator writes itself: no clock of others shortens a grace.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,6 @@ from imageferry.migration.verification import VERIFIED
 from imageferry.plugin import draw
 from imageferry.plugin.draw import Body
 
-METHOD = "Person"
 Json = dict[str, Any]
 
 
@@ -77,7 +76,7 @@ def hindrance(body: Body, *, wanted: str | None, named: bool) -> str | None:
         return f"its proof is {proof} and not {wanted}: look at the version again, then verify what you have seen"
     if rejected(body) and not named:
         said = spoken(body).get("message") or "no reason was given"
-        return f"somebody rejected it ({said}); to lift that, verify it by its name"
+        return f"a veto stands ({said}); to lift it, verify this one by its name"
     return None
 
 
@@ -121,7 +120,7 @@ def condition(body: Body, verdict: Verdict, now: datetime) -> Json:
         "type": before.get("type") or VERIFIED,
         "status": status,
         "reason": verdict.participle.capitalize(),
-        "message": verdict.message or f"{verdict.participle} by {verdict.by}",
+        "message": _message(verdict),
         "observedGeneration": body["metadata"].get("generation", 0),
         "lastTransitionTime": since or now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -129,8 +128,16 @@ def condition(body: Body, verdict: Verdict, now: datetime) -> Json:
 
 def verification(body: Body, verdict: Verdict) -> Json:
     """Return whose word it is, and for which proof."""
-    given = {"digest": digest(body), "by": verdict.by, "method": METHOD, "evidence": verdict.evidence}
+    given = {"digest": digest(body), "by": verdict.by, "evidence": verdict.evidence}
     return {name: value for name, value in given.items() if value}
+
+
+def _message(verdict: Verdict) -> str:
+    """Return a sentence; that of a veto holds its author, since `verification` is kept only while it counts."""
+    said = f"{verdict.participle} by {verdict.by}"
+    if verdict.verified or not verdict.message:
+        return verdict.message or said
+    return f"{said}: {verdict.message}"
 
 
 def _subject(body: Body) -> Mapping[str, Any]:

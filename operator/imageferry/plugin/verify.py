@@ -25,8 +25,8 @@ from imageferry.plugin.verdict import Verdict
 TRIES = 5
 MANY = 20
 """From so many on progress is shown."""
-MESSAGE, EVIDENCE = 8192, 2048
-"""Longest that the schema takes."""
+MESSAGE, EVIDENCE = 4096, 2048
+"""Longest; the schema takes this and a name beside it."""
 
 
 def _at_most(longest: int) -> Callable[[str | None], str | None]:
