@@ -45,7 +45,7 @@ attempts: $(VENV)/.installed ## let everybody try to verify, and write the answe
 	@ATTEMPTS=write $(BIN)/python -m pytest -q tests/cluster/test_admission.py $(ARGS)
 
 az: $(VENV)/.installed requirements-az.lock ## the az CLI, unchanged, against the simulator (the first run installs it into a cache folder)
-	@$(BIN)/python -m pytest -m az tests/simulator/test_az.py $(ARGS)
+	@$(BIN)/python -m pytest -m az tests/simulator $(ARGS)
 
 check: $(VENV)/.installed ## lint, types, layering, generated files up to date
 	$(BIN)/ruff check .

@@ -69,9 +69,10 @@ class Az:
     ca_file: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, *arguments: str, **environment: str) -> Any:
-        """Run a command; gives its decoded output, None when there is none. AzError when it fails."""
-        settings = {
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What leads az to the simulator and away from whoever runs the test."""
+        return {
             "AZURE_CONFIG_DIR": str(self.home),
             "AZURE_CORE_COLLECT_TELEMETRY": "no",
             "AZURE_CORE_INSTANCE_DISCOVERY": "false",
@@ -79,10 +80,14 @@ class Az:
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
             "HOME": str(self.home),
             "PATH": os.environ["PATH"],
+            **self.environment,
         }
+
+    def __call__(self, *arguments: str, **environment: str) -> Any:
+        """Run a command; gives its decoded output, None when there is none. AzError when it fails."""
         ran = subprocess.run(
             [self.python, "-Im", "azure.cli", *arguments, "--output", "json"],
-            env={**settings, **self.environment, **environment},
+            env={**self.settings, **environment},
             capture_output=True,
             text=True,
             timeout=SECONDS,

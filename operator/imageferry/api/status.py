@@ -233,13 +233,51 @@ class ConsumerStatus(ApiModel):
     kind: str = Field(max_length=64, description="VirtualMachine, VirtualMachineScaleSet or ImageVersion.")
 
 
+class AzureIdentity(ApiModel):
+    """Who the operator is in Azure, as the token says that its calls carry."""
+
+    tenant_id: str | None = Field(None, max_length=64, description="Tenant of the identity (claim tid).")
+    client_id: str | None = Field(None, max_length=64, description="Application of the identity (claim appid or azp).")
+    object_id: str | None = Field(
+        None, max_length=64, description="Object id of the identity, by which role assignments name it (claim oid)."
+    )
+
+
+class DeletionRequest(ApiModel):
+    """In whose name the deletion was announced; it goes into the receipt."""
+
+    verification: Verification | None = Field(None, description="The verification as it stood then.")
+    identity: AzureIdentity | None = Field(None, description="Who sent the deletion to Azure.")
+
+
+class ReceiptVersion(ApiModel):
+    """The version that the managed image lives on in."""
+
+    id: str = Field(max_length=ID, description="Resource id.")
+    published_date: str | None = Field(None, max_length=64, description="As Azure wrote it.")
+
+
 class Receipt(ApiModel):
-    """The end of the managed image. With it the migration is final: nothing is done for it any more."""
+    """The end of the managed image. With it the migration is final: nothing is done for it any more.
+
+    What only a deletion of ours has is absent where the image was gone already.
+    """
 
     outcome: ReceiptOutcome = Field(description="Deleted by this migration, or AlreadyGone.")
     resource: str = Field(max_length=ID, description="Id of the managed image.")
     at: datetime = Field(description="When its absence was seen.")
     digest: str | None = Field(None, max_length=80, description="The proof under which it was deleted.")
+    source: SourceStatus | None = Field(None, description="The managed image as it was last seen.")
+    version: ReceiptVersion | None = Field(None, description="The version that it lives on in.")
+    verification: Verification | None = Field(None, description="On whose word it was deleted, with which evidence.")
+    identity: AzureIdentity | None = Field(None, description="Who sent the deletion to Azure.")
+    requested_at: datetime | None = Field(None, description="When the deletion was announced.")
+    correlation_id: str | None = Field(
+        None,
+        max_length=128,
+        description="Azure's correlation id of the deletion, which its activity log holds. Absent when the operator "
+        "was stopped between Azure's answer and this receipt.",
+    )
 
 
 class Deletion(ApiModel):
@@ -259,6 +297,7 @@ class Deletion(ApiModel):
         "many.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
+    request: DeletionRequest | None = Field(None, description="In whose name the open deletion was announced.")
     receipt: Receipt | None = Field(None, description="How the image went.")
 
 

@@ -24,7 +24,7 @@ from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from imageferry.api.status import ActionName
+from imageferry.api.status import ActionName, AzureIdentity
 from imageferry.azure import consumers, credentials, errors, ids, wire
 from imageferry.azure.credentials import CredentialConfig
 from imageferry.azure.fence import READS, fenced
@@ -133,6 +133,13 @@ class Azure:
         """Close the session; clients and credential own nothing else."""
         for session in self._sessions:
             await session.close()
+
+    @property
+    def identity(self) -> AzureIdentity | None:
+        """Who deletes images; None before its first call where it does more than that, and where no token says."""
+        reaper = self._config.reaper
+        known = self._reaper.identity
+        return known or (AzureIdentity(tenant_id=reaper.tenant_id, client_id=reaper.client_id) if reaper else None)
 
     async def image(self, resource: str) -> Fact[ManagedImage]:
         """Look at a managed image."""

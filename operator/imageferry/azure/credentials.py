@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
@@ -21,7 +21,10 @@ from azure.identity.aio import (
     WorkloadIdentityCredential,
 )
 
-from imageferry.azure import errors
+from imageferry.azure import claims, errors
+
+if TYPE_CHECKING:
+    from imageferry.api.status import AzureIdentity
 
 T = TypeVar("T")
 
@@ -64,11 +67,15 @@ class Login:
 
     def __init__(self, credential: AsyncTokenCredential) -> None:
         self._credential = credential
+        self.identity: AzureIdentity | None = None
+        """Who the last token speaks for."""
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's protocol
         """Return a token; DeniedError or BackOffError, both definite: without a token nothing is sent."""
         with errors.logging_in():
-            return await self._credential.get_token(*scopes, **options)
+            token = await self._credential.get_token(*scopes, **options)
+        self.identity = claims.identity(token.token)
+        return token
 
     async def close(self) -> None:
         """Close the credential."""

@@ -24,6 +24,8 @@ class Memory:
     """The open announcement, and when this process first saw it."""
     missing_since: dict[What, datetime] = field(default_factory=dict)
     """Since when Azure has denied what is known to be there, without a break."""
+    answered: tuple[str, str | None] | None = None
+    """The announcement whose call Azure answered last, and Azure's correlation id."""
     asked_at: str | None = None
     """The last token of somebody who asked for a pass."""
     failed: ActionName | None = None
@@ -44,6 +46,10 @@ class Memory:
     def denied(self, what: What, now: datetime) -> None:
         """Note that Azure denies what is known to be there."""
         self.missing_since.setdefault(what, now)
+
+    def correlation_id(self, operation: Operation | None) -> str | None:
+        """Return Azure's correlation id of an announcement's call; None when this process has no answer to it."""
+        return self.answered[1] if operation and self.answered and self.answered[0] == operation.id else None
 
     def hear(self, token: str | None) -> None:
         """Start anew with patience when somebody asks for a pass."""

@@ -129,6 +129,8 @@ class Passes:
             brake=replace(self._terms.brake, deletions=self._recent_deletions(migration.metadata.uid, now)),
             gap=self._gap(),
             scopes=self._terms.scopes,
+            identity=self._azure.identity,
+            correlation_id=running.memory.correlation_id(migration.status.operation),
         )
 
     def _note_absence(self, running: "_Running", what: What, fact: Fact[Any]) -> None:
@@ -219,6 +221,8 @@ class Passes:
         finally:
             if uid in self._deletions:
                 self._deletions[uid] = self._clock()  # Azure may have taken its time: the hour counts from the answer
+        operation = running.migration.status.operation
+        running.memory.answered = (operation.id, correlation) if operation else None
         running.log.info("acted", action=step.action.name, resource=step.action.resource, correlation_id=correlation)
         running.memory.history = History()
         running.memory.failed = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from imageferry.api.status import AzureIdentity
 from imageferry.migration.consumers import Snapshot
 from imageferry.migration.facts import Fact, Gallery, GalleryDefinition, GalleryVersion, ManagedImage, Surroundings
 from imageferry.migration.inquiry import Inquiry
@@ -46,6 +47,10 @@ class Leadership(Protocol):
 
 class AzureApi(Protocol):
     """Azure: looks, and one way to act. All raise MigrationError, and PostponedError when limits leave no room."""
+
+    @property
+    def identity(self) -> AzureIdentity | None:
+        """Who deletes images; None before its first call where it does more than that, and where no token says."""
 
     def turn(self, caller: str) -> AbstractContextManager[None]:
         """Let all calls inside be those of one caller, which keeps its place in the line while it is postponed."""

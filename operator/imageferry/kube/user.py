@@ -1,7 +1,7 @@
 """Kubernetes for a person at a terminal: the kubeconfig as kubectl reads it, and errors that say what to do.
 
-Synchronous, unlike the engine's side: a command asks, prints and ends. Nothing here writes
-a status, and nothing writes to the kubeconfig.
+Synchronous, unlike the engine's side: a command asks, prints and ends. Of a status only a
+person's verdict is written, and nothing writes to the kubeconfig.
 """
 
 import json
@@ -26,7 +26,8 @@ READ_SECONDS = 60
 WATCH_SECONDS = 240
 PAUSE_SECONDS = 1
 PAGE = 500
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, GONE = 401, 403, 404, 410
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 401, 403, 404, 409, 410
+POLICY = "ValidatingAdmissionPolicy"
 RESOURCE = f"{PLURAL}.{GROUP}"
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -39,6 +40,10 @@ class MissingError(ClusterError):
     """There is no such migration."""
 
 
+class ChangedError(ClusterError):
+    """The resource has changed since it was read; nothing was written."""
+
+
 class Cluster:
     """The cluster of a context; `namespace` is the context's own."""
 
@@ -47,7 +52,16 @@ class Cluster:
         self.namespace = _configure(settings, kubeconfig, context)
         settings.retries = False  # a person sees the first error, not the fourth
         self._host = settings.host
-        self._resources = client.CustomObjectsApi(client.ApiClient(settings))
+        api = client.ApiClient(settings)
+        self._resources = client.CustomObjectsApi(api)
+        self._authentication = client.AuthenticationV1Api(api)
+
+    def user(self) -> str:
+        """Return the name by which the API server knows whoever asks."""
+        with self._translated("create", None, resource="selfsubjectreviews.authentication.k8s.io"):
+            timeout = (CONNECT_SECONDS, READ_SECONDS)
+            review = self._authentication.create_self_subject_review({}, _request_timeout=timeout)
+        return str(review.status.user_info.username)
 
     def get(self, namespace: str, name: str) -> Body:
         """Return one migration."""
@@ -74,6 +88,28 @@ class Cluster:
                 field_manager="kubectl-imageferry",
                 _content_type="application/merge-patch+json",
                 _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
+            )
+        return patched
+
+    def change_status(
+        self, namespace: str, name: str, operations: Sequence[Body], *, verb: str, dry_run: bool = False
+    ) -> Body:
+        """Change the status with a JSON patch (RFC 6902) and return the resource as it then is.
+
+        `verb` says in errors what was meant. ChangedError when the patch sets another resourceVersion than it has now.
+        """
+        with self._translated(verb, namespace, name):
+            patched: Body = self._resources.patch_namespaced_custom_object_status(
+                GROUP,
+                VERSION,
+                namespace,
+                PLURAL,
+                name,
+                list(operations),
+                field_manager="kubectl-imageferry",
+                _content_type="application/json-patch+json",
+                _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
+                **({"dry_run": "All"} if dry_run else {}),
             )
         return patched
 
@@ -125,11 +161,13 @@ class Cluster:
         return self._resources.list_namespaced_custom_object, (GROUP, VERSION, namespace, PLURAL)
 
     @contextmanager
-    def _translated(self, verb: str, namespace: str | None, name: str = "") -> Iterator[None]:
+    def _translated(
+        self, verb: str, namespace: str | None, name: str = "", *, resource: str = RESOURCE
+    ) -> Iterator[None]:
         try:
             yield
         except client.ApiException as exc:
-            raise _of_answer(exc, verb, namespace, name=name) from exc
+            raise _of_answer(exc, verb, namespace, name=name, resource=resource) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             message = f"no answer from {self._host}: {_cause(exc)}; check the cluster and the context (--context)"
             raise ClusterError(message) from exc
@@ -164,7 +202,7 @@ def _current_context(files: Sequence[Path]) -> str:
     )
 
 
-def _of_answer(exc: client.ApiException, verb: str, namespace: str | None, *, name: str) -> ClusterError:
+def _of_answer(exc: client.ApiException, verb: str, namespace: str | None, *, name: str, resource: str) -> ClusterError:
     status = _status(exc)
     message = _one_line(status.get("message") or f"the API server answered {exc.status} {exc.reason}")
     if exc.status == NOT_FOUND and status.get("details", {}).get("name"):
@@ -174,10 +212,12 @@ def _of_answer(exc: client.ApiException, verb: str, namespace: str | None, *, na
         )
     if exc.status == NOT_FOUND:
         return ClusterError(
-            f"the cluster does not know {RESOURCE}; install imageferry in it, or choose another --context"
+            f"the cluster does not know {resource}; install imageferry in it, or choose another --context"
         )
-    if exc.status == FORBIDDEN:
-        return ClusterError(f"{message}; ask an administrator for a role that may {verb} {RESOURCE}")
+    if exc.status == CONFLICT:
+        return ChangedError(f"cannot {verb} {SINGULAR} {name}: it has changed meanwhile; look at it again")
+    if exc.status == FORBIDDEN and POLICY not in message:  # a policy's own message says what is missing
+        return ClusterError(f"{message}; ask an administrator for a role that may {verb} {resource}")
     if exc.status == UNAUTHORIZED:
         return ClusterError(
             "the API server does not accept your login (401); log in again, or choose another --context"

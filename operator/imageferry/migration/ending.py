@@ -6,7 +6,7 @@ from typing import Any
 
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
 from imageferry.api.status import ConsumerStatus, Deletion, Phase, Proof, Status
-from imageferry.migration import consumers, guards, identity, requests, upkeep, verification
+from imageferry.migration import consumers, guards, identity, receipts, requests, upkeep, verification
 from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage
 from imageferry.migration.report import (
     FALSE,
@@ -147,7 +147,8 @@ def _delete(ending: Ending) -> Act:
     action = requests.delete_image(ending.image)
     first = _requested_at(ending.case.migration.status) or ending.case.now.replace(microsecond=0)
     deletion = Deletion(guards=ending.evaluation.statuses, requested_at=first)
-    status = _status(ending, _DELETING, _DELETION_OPEN, deletion=deletion)
+    told = _status(ending, _DELETING, _DELETION_OPEN, deletion=deletion)
+    status = receipts.announced(told, ending.case.context.identity)
     return Act(action, status, ending.case.next_attempt(action.name), ending.completion)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from imageferry.api.spec import ReadyWhen
 from imageferry.api.status import ActionName, Deletion, Operation, Phase, Receipt, ReceiptOutcome
-from imageferry.migration import cures, healing, pace, regions, stuck, upkeep
+from imageferry.migration import cures, healing, pace, receipts, regions, stuck, upkeep
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.guards import SUCCEEDED
 from imageferry.migration.report import (
@@ -72,16 +72,7 @@ def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
 
 def source_gone(case: Case) -> Wait:
     """Write the receipt: the image's absence was seen just now."""
-    operation = case.migration.status.operation
-    ours = operation is not None and operation.action is ActionName.DELETE_IMAGE
-    proof = case.migration.status.proof
-    receipt = Receipt(
-        outcome=ReceiptOutcome.DELETED if ours else ReceiptOutcome.ALREADY_GONE,
-        resource=case.migration.spec.source.managed_image_id,
-        at=case.now.replace(microsecond=0),
-        digest=proof.digest if ours and proof else None,
-    )
-    return _wait(case, receipt)
+    return _wait(case, receipts.written(case))
 
 
 def _wait(case: Case, receipt: Receipt) -> Wait:
@@ -96,7 +87,7 @@ def _wait(case: Case, receipt: Receipt) -> Wait:
         says |= {kind: Says(FALSE, "Gone", message) for kind in (VERSION_READY, REPLICATED)}
         fields = {"replication": None}
     summary, after = _summary(case, sentence, fields)
-    deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt})
+    deletion = (case.migration.status.deletion or Deletion()).model_copy(update={"receipt": receipt, "request": None})
     fields |= {"deletion": deletion, "operation": _open(fields)}
     return Wait(compose(case.migration, summary, now=case.now, says=says, **fields), after)
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from imageferry.api.resource import ImageMigration
-from imageferry.api.status import ActionName, Status
+from imageferry.api.status import ActionName, AzureIdentity, Status
 from imageferry.migration import absence, claims
 from imageferry.migration.claims import Peer
 from imageferry.migration.facts import Completion, Facts, What
@@ -86,6 +86,10 @@ class Context:
     gap: str | None = None
     """What is missing for the API server to see to it who verifies; None when it does."""
     scopes: Scopes = field(default_factory=Scopes)
+    identity: AzureIdentity | None = None
+    """Who this process is in Azure; None before its first token. Only receipts tell of it."""
+    correlation_id: str | None = None
+    """Azure's, of the open announcement's call; None when this process has not sent it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,10 @@ from imageferry.plugin.change import resume, retry, suspend
 from imageferry.plugin.discover import discover
 from imageferry.plugin.output import FailedError
 from imageferry.plugin.plan import plan
+from imageferry.plugin.receipt import receipt
+from imageferry.plugin.report import report
 from imageferry.plugin.status import status
+from imageferry.plugin.verify import reject, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,14 +28,15 @@ app = typer.Typer(
     help="Shows and steers migrations of managed images into a gallery.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (status, plan, suspend, resume, retry, discover):
+for command in (status, plan, verify, reject, receipt, report, suspend, resume, retry, discover):
     app.command()(command)
 
 
 def main() -> None:
     """Run the command line."""
+    words = ["--dry-run=client" if word == "--dry-run" else word for word in sys.argv[1:]]  # as kubectl's, bare
     try:
-        app(prog_name="kubectl imageferry")
+        app(words, prog_name="kubectl imageferry")
     except (ClusterError, FailedError, MigrationError) as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)

@@ -118,7 +118,7 @@ def condition(body: Body, kind: str) -> Body:
 
 def age(since: str | None, now: datetime) -> str:
     """Return how long ago that was, in kubectl's manner; empty when unknown."""
-    then = _time(since)
+    then = time(since)
     if then is None:
         return ""
     seconds = max(0, int((now - then).total_seconds()))
@@ -221,6 +221,8 @@ def _receipt(receipt: Body) -> Text:
     shown = Text(f"{words}, seen at {receipt['at']}", style="green")
     if digest := receipt.get("digest"):
         shown.append(f"\nunder the proof {digest}", style="dim")
+    if by := (receipt.get("verification") or {}).get("by"):
+        shown.append(f"\nverified by {by}", style="dim")
     return shown
 
 
@@ -250,7 +252,8 @@ def _regions(body: Body) -> Sequence[Body]:
     return (status_of(body).get("replication") or {}).get("regions") or []
 
 
-def _time(text: str | None) -> datetime | None:
+def time(text: str | None) -> datetime | None:
+    """Return a time of a status; None where there is none."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC) if text else None
     except ValueError:

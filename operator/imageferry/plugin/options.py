@@ -16,6 +16,22 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+class ChangeFormat(StrEnum):
+    """Output for programs of what changes resources."""
+
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+class DryRun(StrEnum):
+    """Who tells what would be done, instead of doing it."""
+
+    NONE = "none"
+    CLIENT = "client"
+    SERVER = "server"
+
+
 Kubeconfig = Annotated[
     Path | None, typer.Option(help="Kubeconfig file, instead of KUBECONFIG or ~/.kube/config.", show_default=False)
 ]
@@ -25,6 +41,18 @@ Namespace = Annotated[
 ]
 Output = Annotated[
     Format | None, typer.Option("--output", "-o", help="Print for programs instead.", show_default=False)
+]
+ChangeOutput = Annotated[
+    ChangeFormat | None, typer.Option("--output", "-o", help="Print for programs instead.", show_default=False)
+]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="With -l: those of every namespace.", show_default=False)
+]
+Dry = Annotated[
+    DryRun,
+    typer.Option(
+        "--dry-run", help="Write nothing: print what would be written (client), or let the API server check it, too."
+    ),
 ]
 Name = Annotated[str, typer.Argument(help="Name of the ImageMigration.", show_default=False)]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of ImageMigrations.", show_default=False)]

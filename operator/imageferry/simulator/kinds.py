@@ -1,7 +1,7 @@
 """What sets the resource types apart, in one table, and how any of them is shown."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imageferry.simulator import definitions, galleries, images, machines, plain, runcommands, versions
 from imageferry.simulator.operations import Kind
@@ -26,6 +26,8 @@ class Type:
     seconds: Callable[[Durations], tuple[float, float, float]]
     family: str = "operations"
     retry_after: int = 0
+    created: int = 201
+    """Status of the answer to a PUT that creates."""
     capitals: bool = False
     """Whether its lists write the resource group in capitals."""
 
@@ -42,6 +44,7 @@ _PLAIN = Type(
     retry_after=2,
 )
 _OWN = {
+    **dict.fromkeys(("disks", "snapshots"), replace(_PLAIN, created=202)),  # clients take 200 and 202 alone
     "images": Type(
         create=images.create,
         change=images.change,

@@ -158,7 +158,7 @@ def _put(world: World, signer: Signer, request: ArmRequest, path: ArmPath) -> Ou
     operation = _begin(world, request, resource, Kind.CREATE)
     resource.built = None if operation.failure else operation.ends
     headers = operation_headers(signer, request, operation)
-    return Outcome(Answered(201, render(world, resource, path), headers=headers), Effect.CREATED)
+    return Outcome(Answered(kind.created, render(world, resource, path), headers=headers), Effect.CREATED)
 
 
 def _check_quota(world: World, path: ArmPath, location: str) -> None:
