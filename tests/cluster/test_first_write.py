@@ -14,7 +14,7 @@ from tests.cluster.world import World
 from tests.manifests import gallery_id, image_id
 from tests.operator_process import CLIENT_ID
 
-ROLE = json.loads((Path(__file__).parents[2] / "deploy/azure/role.json").read_text(encoding="utf-8"))
+ROLE = json.loads((Path(__file__).parents[2] / "deploy/azure/migrator.json").read_text(encoding="utf-8"))
 
 
 def test_a_number_whose_old_bits_would_come_back_is_not_used(world: World) -> None:

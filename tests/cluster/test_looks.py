@@ -176,13 +176,14 @@ async def test_locks_are_read_by_group_where_the_subscription_is_out_of_reach(si
 
 
 ROLES = {
-    name: json.loads((DEPLOY / f"{name}.json").read_text(encoding="utf-8")) for name in ("role", "subscription-role")
+    name: json.loads((DEPLOY / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("migrator", "subscription-role")
 }
 
 
 def assign(simulator: SimulatorServer, *, but: str = "") -> None:
     """Give our roles where the docs say, but one right."""
-    scopes = {"role": (LEGACY, GALLERY), "subscription-role": (ROOT,)}
+    scopes = {"migrator": (LEGACY, GALLERY), "subscription-role": (ROOT,)}
     for name, role in ROLES.items():
         actions = [each for each in role["Actions"] if each != but]
         for scope in scopes[name]:
