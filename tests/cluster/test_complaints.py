@@ -1,9 +1,10 @@
-"""What users of this migration complain about (fact sheet, section 11, the first sixteen), one test for each.
+"""What users of this migration complain about (fact sheet, section 11, the first sixteen): tests by number.
 
 Each shows that this product does not have it, or that it explains it before anything is written in Azure. Sources are
 those of the sheet. All stand side by side under one operator.
 """
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from imageferry.simulator import SUBSCRIPTION, Answer, Fault, Stale
+from imageferry.simulator import SUBSCRIPTION, Answer, FailOperation, FailRegion, Fault, Stale
 from tests import manifests
 from tests.cli.conftest import COMMAND
 from tests.cluster import shared
@@ -27,18 +28,24 @@ from tests.cluster.shared import (
     state,
     version_id,
 )
+from tests.cluster.test_looks import delete
+from tests.cluster.test_preflight import FULL, MACHINES, MOST, set_rules
 from tests.cluster.world import World
 from tests.controlplane import ControlPlane
 from tests.manifests import Json, gallery_id, image_id
+from tests.operator_process import CLIENT_ID
 
 TARGETS = "properties.publishingProfile.targetRegions"
-OTHER = "00000000-0000-0000-0000-0000000000bb"
+OTHER, UNREADABLE = "00000000-0000-0000-0000-0000000000bb", "00000000-0000-0000-0000-0000000000cc"
+BOTH = [{"name": "westeurope"}, {"name": "northeurope"}]
 
 
 @pytest.fixture(scope="module")
 def here(deployed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Give one world to the whole module, its operator running."""
+    """Give one world to the whole module, its operator running with rights in two subscriptions of three."""
     with shared.running_world(deployed, tmp_path_factory.mktemp("complaints")) as world:
+        for subscription in (SUBSCRIPTION, OTHER):
+            world.azure.cloud.assign(CLIENT_ID, {"Actions": ["*"]}, scope=f"/subscriptions/{subscription}")
         yield world
 
 
@@ -60,6 +67,12 @@ def stalled(world: World, name: str) -> str:
     said = conditions(world.until_phase(name, "Stalled"))["Stalled"]
     assert sent(world, name) == []
     return str(said["message"])
+
+
+def found_before_the_first_write(world: World, name: str) -> dict[str, str]:
+    """Return the messages of what was found, by reason, in the status that announced the first write to Azure."""
+    announced = next(status for status in reported(world, name) if status.get("operation"))
+    return {each["reason"]: each["message"] for each in announced.get("findings", [])}
 
 
 def reported(world: World, name: str) -> list[Json]:
@@ -122,6 +135,39 @@ def test_04_replication_is_not_opaque_and_no_timeout_ends_it(here: World) -> Non
     assert told[-1]["summary"] == "2/2"
 
 
+def test_04_a_region_that_failed_is_added_again_without_a_person(here: World) -> None:
+    """One region fails the whole operation in Azure: it is removed and added again, and the version stays."""
+    failing = FailRegion("northeurope", "no space", code="ReplicationFailed")
+    here.azure.faults.add(Fault(PUT_VERSION, failing, resource="/images/one-fails/", skip=1, times=1))
+    begin(here, "one-fails")
+    here.until_phase("one-fails", "AwaitingVerification")
+
+    here.apply(manifests.migration("one-fails", version={"targetRegions": BOTH}))
+    shared.until_settled(here, ["one-fails"], "AwaitingVerification")
+    puts = here.azure.ledger.mutations(PUT_VERSION, resource="/images/one-fails/")
+    asked = [[each["name"] for each in dig(entry.body, TARGETS)] for entry in puts]
+    assert asked == [["westeurope"], ["westeurope", "northeurope"], ["westeurope"], ["westeurope", "northeurope"]]
+    assert here.condition("one-fails", "Replicated")["status"] == "True"
+    assert here.azure.ledger.count("galleryImageVersions.delete", resource="/images/one-fails/") == 0
+
+
+def test_04_a_replication_that_is_stuck_is_told_and_goes_on(here: World) -> None:
+    """Azure stands still for hours: the regions and what to do are told, and nothing is sent for it."""
+    begin(here, "stuck", version={"targetRegions": BOTH})
+    here.until("stuck", lambda status: status.get("replication"), what="copies under way")
+    here.azure.clock.freeze()
+    mark = here.azure.ledger.mark()
+    try:
+        status = here.until_phase("stuck", "Stalled", within=150)
+    finally:
+        here.azure.clock.resume()
+    said = conditions(status)["Stalled"]
+    assert said["reason"] == "ReplicationStuck"
+    assert all(words in said["message"] for words in ("northeurope (Replicating, ", "ask Azure's support"))
+    here.until_phase("stuck", "AwaitingVerification")
+    assert sent(here, "stuck", since=mark) == []
+
+
 def test_05_succeeded_is_not_taken_for_usable(here: World) -> None:
     """[ab8373]: the operation is over, a region is not, and a machine there fails with GalleryImageNotFound."""
     source = here.azure.cloud.put_image("lagging", group="legacy")
@@ -166,27 +212,63 @@ def test_07_a_version_number_that_is_taken_is_told_before_anything_is_sent(here:
     assert state(here, version_id("taken"))["properties"]["storageProfile"]["source"]["id"] == other
 
 
-@pytest.mark.parametrize(
-    ("name", "operation", "code", "cure"),
-    [
-        pytest.param("unread", "images.get", "AuthorizationFailed", "give the operator's identity the role", id="read"),
-        pytest.param("unlinked", PUT_VERSION, "LinkedAuthorizationFailed", "the linked resource", id="linked"),
-    ],
-)
-def test_08_a_missing_right_in_another_subscription_is_named_with_its_cure(
-    here: World, name: str, operation: str, code: str, cure: str
-) -> None:
-    """[cli30976][docs68563][docs114801][bicep17206]: nothing takes effect, and it goes on when the right is there."""
-    source = here.azure.cloud.put_image(name, group="legacy", subscription=OTHER)
-    scope = f"does not have authorization to perform action 'Microsoft.Compute/images/read' over scope '{source}'"
-    refused = here.azure.faults.add(Fault(operation, Answer(403, code, scope), resource=f"/images/{name}"))
-    begin(here, name, source={"managedImageId": source})
+def test_07_a_deleted_version_that_is_kept_is_told_before_anything_is_sent(here: World) -> None:
+    """A PUT of its number would bring the old bits back."""
+    gallery = here.azure.cloud.put_gallery("keeping", group="gallery", soft_delete=True)
+    source = here.azure.cloud.put_image("kept", group="legacy")
+    definition = here.azure.cloud.put_definition("kept", gallery=gallery)
+    here.azure.cloud.put_version("1.0.0", definition=definition, source=source)
+    version = version_id("kept", gallery="keeping")
+    asyncio.run(delete(here.azure, version))
+    mark = here.azure.ledger.mark()
+    begin(here, "kept", gallery={"id": gallery})
 
-    error = here.until(name, lambda status: status.get("error"), what="the refusal")["error"]
-    assert (error["code"], source in error["message"], cure in error["message"]) == (code, True, True)
-    assert here.azure.ledger.count(effect="created", resource=f"/images/{name}/versions") == 0
+    said = conditions(here.until_phase("kept", "Stalled"))["Stalled"]
+    assert said["reason"] == "VersionSoftDeleted"
+    assert f"Purge it (DELETE {version}?bypassSoftDelete=true)" in said["message"]
+    assert sent(here, "kept", since=mark) == []
+
+
+def test_07_a_build_of_ours_that_failed_is_built_again_under_its_number(here: World) -> None:
+    """One that was never Completed anywhere: it is deleted and built again, while its image is there."""
+    here.azure.faults.add(Fault(PUT_VERSION, FailOperation(), resource="/images/rebuilt/", times=1))
+    begin(here, "rebuilt")
+
+    status = here.until_phase("rebuilt", "AwaitingVerification")
+    mutations = here.azure.ledger.mutations(resource="/images/rebuilt/versions/1.0.0")
+    assert [entry.operation for entry in mutations] == [PUT_VERSION, "galleryImageVersions.delete", PUT_VERSION]
+    assert status["version"]["attempts"] == 2
+    assert here.azure.cloud.get(image_id("rebuilt")) is not None
+
+
+def test_08_an_image_of_another_subscription_that_may_not_be_read_is_told_before_anything_is_sent(here: World) -> None:
+    """[cli30976][docs68563]: the read that Azure will make for the version is made first, by the same identity."""
+    source = here.azure.cloud.put_image("unread", group="legacy", subscription=UNREADABLE)
+    begin(here, "unread", source={"managedImageId": source})
+
+    message = stalled(here, "unread")
+    assert source in message
+    assert f"images/read in {UNREADABLE}" in message
+    assert "give the operator's identity the role" in message
+    here.azure.cloud.assign(CLIENT_ID, {"Actions": ["*"]}, scope=f"/subscriptions/{UNREADABLE}")
+    here.until_phase("unread", "AwaitingVerification")
+    assert "images/read in" in found_before_the_first_write(here, "unread")["SourceInAnotherSubscription"]
+
+
+def test_08_a_missing_right_that_only_the_put_meets_is_named_with_its_cure(here: World) -> None:
+    """[docs114801][bicep17206]: no version is made, and it goes on when the right is there."""
+    source = here.azure.cloud.put_image("unlinked", group="legacy", subscription=OTHER)
+    scope = f"does not have authorization to perform action 'Microsoft.Compute/images/read' over scope '{source}'"
+    answer = Answer(403, "LinkedAuthorizationFailed", scope)
+    refused = here.azure.faults.add(Fault(PUT_VERSION, answer, resource="/images/unlinked"))
+    begin(here, "unlinked", source={"managedImageId": source})
+
+    error = here.until("unlinked", lambda status: status.get("error"), what="the refusal")["error"]
+    assert error["code"] == "LinkedAuthorizationFailed"
+    assert all(words in error["message"] for words in (source, "the linked resource"))
+    assert here.azure.ledger.count(effect="created", resource="/images/unlinked/versions") == 0
     here.azure.faults.remove(refused)
-    here.until_phase(name, "AwaitingVerification")
+    here.until_phase("unlinked", "AwaitingVerification")
 
 
 def test_09_display_names_of_regions_are_no_difference(here: World) -> None:
@@ -234,6 +316,23 @@ def test_11_limits_of_replicas_and_size_are_told_with_their_numbers(here: World)
     assert (passed["status"], "1500" in passed["message"], "1023" in passed["message"]) == ("True", True, True)
 
 
+def test_11_a_quota_that_is_used_up_is_told_before_anything_is_sent(here: World) -> None:
+    """With the number, the subscription and the region; it goes on once there is room."""
+    before = here.azure.cloud.rules.quotas
+    crowd = here.azure.cloud.put_definition("crowd", gallery=gallery_id(), location=FULL)
+    for number in range(MOST):
+        here.azure.cloud.put_version(f"0.0.{number}", definition=crowd, location=FULL)
+    here.azure.cloud.put_image("full", group="legacy", location=FULL)
+    set_rules(here, quotas={"GalleryImageVersion": MOST})
+    begin(here, "full")
+
+    message = stalled(here, "full")
+    assert f"all {MOST} image versions that subscription {SUBSCRIPTION} may have in {FULL}" in message
+    assert "ask Azure for more" in message
+    set_rules(here, quotas=before)
+    here.until_phase("full", "AwaitingVerification")
+
+
 def discovered(world: World, folder: Path, group: str) -> list[Json]:
     """Return the manifests that the plugin writes for all images of a group."""
     environment = {
@@ -276,7 +375,7 @@ def test_13_nothing_is_deleted_by_accident(here: World) -> None:
 
 
 def test_14_what_holds_a_deletion_is_named_and_waited_out(here: World) -> None:
-    """A machine that hangs while it is made from the image, and a lock: with their names, and nobody has to poke it."""
+    """A lock before the first write; a machine that hangs, at the deletion: by name, and nobody has to poke it."""
     text = "Cannot delete the image: virtual machines are being provisioned from it: 'hung-vm'."
     code = "OperationNotAllowedOnVMImageAsVMsBeingProvisioned"
     held = here.azure.faults.add(Fault("images.delete", Answer(409, code, text), resource="/images/held"))
@@ -289,6 +388,9 @@ def test_14_what_holds_a_deletion_is_named_and_waited_out(here: World) -> None:
         return {name: here.status(name).get("error", {}).get("message", "") for name in ("held", "locked")}
 
     here.wait(lambda: all(told().values()), what="both told")
+    warned = found_before_the_first_write(here, "locked")["SourceLocked"]
+    assert all(words in warned for words in ("the lock keep on", image_id("locked"), "will stop the deletion"))
+    assert "SourceLocked" not in found_before_the_first_write(here, "held")
     assert "'hung-vm'" in told()["held"]
     assert "a machine that hangs has to be deleted by hand" in told()["held"]
     assert "remove the lock in Azure" in told()["locked"]
@@ -310,13 +412,18 @@ def test_15_lists_are_read_to_their_end(here: World, tmp_path: Path) -> None:
 
 
 def test_16_a_marketplace_plan_is_not_lost_on_the_way(here: World) -> None:
-    """The definition carries it; one that exists without it is told before anything is sent."""
+    """Given, or read from the machine that was captured; a definition without it is told before anything is sent."""
     plan = {"name": "plan", "publisher": "contoso", "product": "web"}
     here.azure.cloud.put_definition("planless", gallery=gallery_id())
-    for name in ("planned", "planless"):
-        begin(here, name, definition={"purchasePlan": plan})
+    for name in ("captured", "planless"):
+        machine = here.azure.cloud.put(f"{MACHINES}/{name}", {"location": "westeurope", "plan": plan, "properties": {}})
+        here.azure.cloud.put_image(name, group="legacy", source_virtual_machine=machine)
+        begin(here, name)
+    begin(here, "given", definition={"purchasePlan": plan})
 
-    here.until_phase("planned", "AwaitingVerification")
-    assert state(here, definition_id("planned"))["properties"]["purchasePlan"] == plan
+    for name in ("captured", "given"):
+        here.until_phase(name, "AwaitingVerification")
+        assert state(here, definition_id(name))["properties"]["purchasePlan"] == plan
+    assert "contoso" in found_before_the_first_write(here, "captured")["PurchasePlanRead"]
     message = stalled(here, "planless")
     assert all(word in message for word in ("purchasePlan", "contoso", "name another definition"))
