@@ -14,7 +14,7 @@ from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, 
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Case, Look, Step, Wait
 from imageferry.migration.tracking import built_from_source, version_fields, version_says
-from imageferry.migration.unbuilt import definition_finding, unproven
+from imageferry.migration.unbuilt import BUILD_BUDGET, definition_finding, unproven
 
 
 def decide(case: Case, version: GalleryVersion) -> Step:
@@ -47,7 +47,7 @@ def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
     spec = case.migration.spec.version
     failed = regions.failed(spec, version)
     details = f" ({cures.details(failed)})" if failed else ""
-    again = f"delete the version in Azure, and it is built again: {cures.delete_version(case)}"
+    again = _to_build_again(case, version)
     if healing.is_failed_build(case, version):
         reason, what = "VersionFailed", f"the build failed in Azure{details}; it is not repaired: {why}; {again}"
     elif not failed:
@@ -60,6 +60,15 @@ def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
         reason, what = "RegionFailed", f"replication failed{details}; it is not repaired: {why}; {cure}"
     message = f"spec.version.name: version {spec.name}: {what}"
     return stalled(case, reason, message, says=version_says(case, version), **version_fields(case, version))
+
+
+def _to_build_again(case: Case, version: GalleryVersion) -> str:
+    """Return what a person does to have the version built again; no more is built once the builds are used up."""
+    builds = version_fields(case, version)["version"].attempts or 0
+    if builds < BUILD_BUDGET:
+        return f"delete the version in Azure, and it is built again: {cures.delete_version(case)}"
+    anew = "then delete and apply this ImageMigration anew, to have it built"
+    return f"delete the version in Azure, {anew}: {cures.delete_version(case)}"
 
 
 def _replicating(case: Case, version: GalleryVersion) -> Wait:
