@@ -291,6 +291,16 @@ def test_what_was_seen_gone_before_the_error_is_not_claimed(seen: Fact[GalleryVe
     assert status.replication is None
 
 
+@pytest.mark.parametrize(("region", "kept"), [("westeurope", True), ("uksouth", False)])
+def test_regions_that_a_failed_pass_did_not_see_completed_are_not_claimed(region: str, *, kept: bool) -> None:
+    """Somebody built another version under the number: a region of the old one is told no more (promise 3)."""
+    told: Json = {"summary": "1/1", "regions": [{"name": region, "state": "Completed"}]}
+    subject = build.migration(status={"replication": told})
+    status = failures.corrected(Case(subject, Facts(version=Found(build.version())), build.context())).status
+
+    assert (status.replication is not None) is kept
+
+
 def test_a_mutation_that_is_tried_again_leaves_the_refusal_and_tells_the_rest() -> None:
     """Stalled does not flap at each try, and a region that was lost meanwhile is told (promise 3)."""
     refused: Json = {

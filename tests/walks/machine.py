@@ -361,6 +361,7 @@ class Walk(RuleBasedStateMachine):
             return
         writes, mark = world.writes, world.estate.ledger.mark()
         world.oracle.seen["restart"] += 1
+        world.brake, world.skew = world.leader.brake, world.leader.skew  # other settings or clocks are a change
         world.restart()
         world.work()
         if world.writes != writes:

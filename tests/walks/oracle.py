@@ -223,7 +223,9 @@ class Oracle:
     def written(self, current: Pass, before: Json, after: Json, sight: Sight | None) -> None:
         """Judge a status write of an operator."""
         status, old = after["status"], before.get("status", {})
-        self.say(f"status of {after['metadata']['name']}: {status.get('phase')} {_reason(status)}")
+        changed = sorted(key for key in status.keys() | old.keys() if status.get(key) != old.get(key))
+        told = f"{status.get('phase')} {_reason(status)} ({', '.join(changed)})"
+        self.say(f"status of {after['metadata']['name']}: {told}")
         self._form(after)
         if status.get("proof") and status.get("proof") != old.get("proof"):
             proof = status["proof"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from imageferry.api.resource import ImageMigration
 from imageferry.api.spec import ReadyWhen
-from imageferry.api.status import Condition, ErrorStatus, Phase, Status
+from imageferry.api.status import Condition, ErrorStatus, Phase, ReplicationStatus, Status
 from imageferry.migration.errors import (
     AskUserError,
     BackOffError,
@@ -18,7 +18,8 @@ from imageferry.migration.errors import (
     UnlistedError,
     WaitForStateError,
 )
-from imageferry.migration.facts import UNSEEN, value_of
+from imageferry.migration.facts import UNSEEN, GalleryVersion, value_of
+from imageferry.migration.regions import COMPLETED
 from imageferry.migration.report import (
     FALSE,
     READY,
@@ -140,13 +141,20 @@ def corrected(case: Case) -> ImageMigration:
     version = value_of(case.facts.version)
     says = version_says(case, version) if version else {VERSION_READY: _GONE, REPLICATED: _GONE}
     lost = {kind: told for kind, told in says.items() if told.status is not TRUE}
-    if not lost:
-        return case.migration
-    if not case.migration.status.receipt:
+    before = case.migration.status
+    if lost and not before.receipt:
         lost[READY] = lost.get(REPLICATED) or lost[VERSION_READY]
-    conditions = [_withdrawn(each, lost.get(each.type), now=case.now) for each in case.migration.status.conditions]
-    status = case.migration.status.model_copy(update={"conditions": conditions, "replication": None})
+    conditions = [_withdrawn(each, lost.get(each.type), now=case.now) for each in before.conditions]
+    replication = None if lost else _still_true(before.replication, version)
+    status = before.model_copy(update={"conditions": conditions, "replication": replication})
     return case.migration.model_copy(update={"status": status})
+
+
+def _still_true(told: ReplicationStatus | None, version: GalleryVersion | None) -> ReplicationStatus | None:
+    """Return what is told of the regions, unless it claims one that Azure does not show Completed."""
+    claimed = {region.name for region in told.regions if region.state == COMPLETED} if told else set()
+    shown = {name for name, region in version.replication.items() if region.state == COMPLETED} if version else set()
+    return told if claimed <= shown else None
 
 
 def _withdrawn(stands: Condition, lost: Says | None, *, now: datetime) -> Condition:
