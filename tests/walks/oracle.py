@@ -67,6 +67,8 @@ class Pass:
     skew: timedelta
     wrongs: frozenset[str] | None = None
     """What was wrong in Azure at all moments so far; None before the first is judged."""
+    siblings: set[str] | None = None
+    """What other migrations had against it at all those moments: no write is fenced against those of others."""
     builds: set[BuildKey] = field(default_factory=set)
     """The builds that were there at those moments."""
     raced: bool = False
@@ -157,7 +159,8 @@ class Oracle:
                 wrongs.add("the grace has not passed")
         if sight is None or sight.build not in current.builds or now - sight.since < SETTLE:
             wrongs.add("this process has not seen it complete for long enough")
-        return frozenset(wrongs | self._siblings(body))
+        siblings = self._siblings(body)
+        return frozenset(wrongs | (siblings if current.siblings is None else siblings & current.siblings))
 
     def _standing(self, body: Json) -> set[str]:
         stored = self.server.by_uid(body["metadata"]["uid"])
@@ -219,6 +222,8 @@ class Oracle:
             seen, wrongs = self.estate.version(version_of(stored["spec"])), self.azure_wrongs(stored["spec"])
             current.builds |= {seen.build} if seen else set()
             current.wrongs = wrongs if current.wrongs is None else current.wrongs & wrongs
+            siblings = self._siblings(stored)
+            current.siblings = siblings if current.siblings is None else current.siblings & siblings
 
     def written(self, current: Pass, before: Json, after: Json, sight: Sight | None) -> None:
         """Judge a status write of an operator."""
