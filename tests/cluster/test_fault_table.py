@@ -65,8 +65,11 @@ class Seen:
     """All that took effect, by case."""
 
     def tries(self, case: Case) -> list[Entry]:
-        """Return the calls that met the fault."""
-        return [e for e in self.calls[case.name] if (e.operation, e.status) == (case.call.operation, case.row.status)]
+        """Return the calls that met the fault: before a mutation, a look may find nothing of itself."""
+        calls, call = self.calls[case.name], case.call
+        begun = min((e.seq for e in calls if e.operation == call.after and e.effect == "created"), default=0)
+        met = (call.operation, case.row.status)
+        return [e for e in calls if (e.operation, e.status) == met and (e.seq > begun > 0 or not call.after)]
 
     def real_time(self, entry: Entry) -> datetime:
         """Return when a request was answered by the wall's clock."""
