@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imageferry.simulator import SUBSCRIPTION
+from imageferry.simulator import SUBSCRIPTION, FailOperation, Fault
 from tests import manifests
 from tests.cluster import shared
 from tests.cluster.shared import conditions
@@ -20,6 +21,7 @@ from tests.operator_process import CLIENT_ID, REAPER_ID
 
 ROLES = Path(__file__).parents[2] / "deploy" / "azure"
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
+COMPUTE = f"{SCOPE}/resourceGroups/legacy/providers/Microsoft.Compute"
 KINDS = {
     "images": "images",
     "galleries": "galleries",
@@ -27,6 +29,13 @@ KINDS = {
     "galleryImageVersions": "galleries/images/versions",
     "virtualMachines": "virtualMachines",
     "virtualMachineScaleSets": "virtualMachineScaleSets",
+    "diskEncryptionSets": "diskEncryptionSets",
+}
+LOOKS = {
+    "locks.list": "Microsoft.Authorization/locks/read",
+    "usages.list": "Microsoft.Compute/locations/usages/read",
+    "subscriptions.listLocations": "Microsoft.Resources/subscriptions/locations/read",
+    "providers.get": "Microsoft.Resources/subscriptions/providers/read",
 }
 VERBS = {"get": "read", "list": "read", "createOrUpdate": "write", "delete": "delete"}
 ALLOWED: Json = {"id": gallery_id("made"), "create": {"location": "westeurope"}}
@@ -39,9 +48,21 @@ def role(name: str, *, but: str = "") -> Json:
 
 
 def used(world: World, identity: str) -> set[str]:
-    """Return the actions that an identity used, by what the simulator was asked for."""
-    calls = {tuple(each.operation.split(".")) for each in world.azure.ledger.entries() if each.identity == identity}
-    return {f"Microsoft.Compute/{KINDS[kind]}/{VERBS[verb]}" for kind, verb in calls}
+    """Return the actions that an identity used, by what the simulator was asked for and did not refuse."""
+    entries = [each for each in world.azure.ledger.entries() if each.identity == identity and each.status != 403]
+    return {LOOKS.get(each.operation) or _action(*each.operation.split(".")) for each in entries}
+
+
+def _action(kind: str, verb: str) -> str:
+    return f"Microsoft.Compute/{KINDS[kind]}/{VERBS[verb]}"
+
+
+def unused(world: World, identity: str, *roles: str) -> tuple[set[str], set[str]]:
+    """Return the actions of these roles that an identity did not use, and those used that they do not have."""
+    granted = {action for name in roles for action in role(name)["Actions"]}
+    seen = used(world, identity)
+    idle = {action for action in granted if not any(fnmatchcase(each, action) for each in seen)}
+    return idle, {each for each in seen if not any(fnmatchcase(each, action) for action in granted)}
 
 
 def refused(status: Json) -> bool:
@@ -60,12 +81,19 @@ def identified(plane: ControlPlane, folder: Path, roles: dict[str, Json], **sett
 
 
 def through_all(world: World) -> None:
-    """Migrate one image into a gallery that is created, edit the version, and let the image go."""
-    world.azure.cloud.put_image("all", group="legacy")
-    wanted: Json = {"gallery": ALLOWED}
+    """Migrate one image into a gallery that is created, by a second build, edit the version, and let the image go."""
+    cloud, there = world.azure.cloud, {"location": "westeurope", "properties": {}}
+    machine = cloud.put(f"{COMPUTE}/virtualMachines/all", there)
+    cloud.put_image("all", group="legacy", source_virtual_machine=machine)
+    world.azure.faults.add(Fault(shared.PUT_VERSION, FailOperation(), times=1))
+    regions: list[Json] = []
+    for name in ("westeurope", "northeurope"):
+        key = cloud.put(f"{COMPUTE}/diskEncryptionSets/{name}", there | {"location": name})
+        regions.append({"name": name, "encryption": {"osDiskImage": {"diskEncryptionSetId": key}}})
+    wanted: Json = {"gallery": ALLOWED, "version": {"targetRegions": regions}}
     world.apply(manifests.migration("all", **wanted))
     world.until_phase("all", "AwaitingVerification")
-    wanted |= {"version": {"tags": {"release": "spring"}}}
+    wanted["version"]["tags"] = {"release": "spring"}
     world.apply(manifests.migration("all", **wanted))
     shared.until_settled(world, ["all"], "AwaitingVerification")
     world.verify("all")
@@ -74,12 +102,13 @@ def through_all(world: World) -> None:
 
 def test_the_roles_are_just_what_a_migration_uses(deployed: ControlPlane, tmp_path: Path) -> None:
     """Every right is used and none is missing; the reaper sends the DELETE of the image and nothing else."""
-    roles = {CLIENT_ID: role("migrator"), REAPER_ID: role("reaper")}
+    both = role("migrator")["Actions"] + role("subscription-role")["Actions"]
+    roles = {CLIENT_ID: {"Actions": both}, REAPER_ID: role("reaper")}
     with identified(deployed, tmp_path, roles, deletion_identity="Separate") as world:
         through_all(world)
 
-        assert used(world, CLIENT_ID) == set(role("migrator")["Actions"])
-        assert used(world, REAPER_ID) == set(role("reaper")["Actions"])
+        assert unused(world, CLIENT_ID, "migrator", "subscription-role") == (set(), set())
+        assert unused(world, REAPER_ID, "reaper") == (set(), set())
         assert [each.status for each in world.azure.ledger.entries() if each.status == 403] == []
         assert [each.operation for each in world.azure.ledger.entries() if each.identity == REAPER_ID] == [
             "images.delete"

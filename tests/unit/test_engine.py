@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from imageferry.azure import Azure, CloudConfig
+from imageferry.azure.credentials import CredentialConfig, CredentialKind
 from imageferry.engine.engine import Engine
 from imageferry.engine.intake import Intake
 from imageferry.engine.memory import Memory
@@ -22,6 +23,9 @@ from tests.unit import build
 
 OFTEN = replace(Timing(), compare=timedelta(milliseconds=5))
 BOUND = 10.0
+CREDENTIAL = CredentialConfig(
+    CredentialKind.CLIENT_SECRET, discovery=False, tenant_id="t", client_id="operator", client_secret="s"
+)
 
 
 class Shelf:
@@ -99,23 +103,24 @@ async def _engine(
     waits = lead is not None
     lead = lead or Lead()
     intake = Intake()
-    passes = Passes(
-        Azure(CloudConfig(), may_write=lambda: lead.held),
-        shelf,
-        intake,
-        leadership=lead,
-        terms=Terms("here", timing, scopes=build.SCOPES),
-        clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
-    )
-    engine = Engine(passes, shelf, intake, leadership=lead, workers=2, clock=clock)
-    engine.start()
-    if not waits:
-        lead.begun.set()
-        await _until(lambda: _workers() == {"worker-0", "worker-1"})
-    try:
-        yield engine
-    finally:
-        await engine.stop(0 if shelf.hangs else BOUND)
+    async with Azure(CloudConfig(credential=CREDENTIAL), may_write=lambda: lead.held) as azure:
+        passes = Passes(
+            azure,
+            shelf,
+            intake,
+            leadership=lead,
+            terms=Terms("here", timing, scopes=build.SCOPES),
+            clock=lambda: datetime(2026, 5, 1, tzinfo=UTC),
+        )
+        engine = Engine(passes, shelf, intake, leadership=lead, workers=2, clock=clock)
+        engine.start()
+        if not waits:
+            lead.begun.set()
+            await _until(lambda: _workers() == {"worker-0", "worker-1"})
+        try:
+            yield engine
+        finally:
+            await engine.stop(0 if shelf.hangs else BOUND)
 
 
 class Clock:

@@ -139,7 +139,6 @@ class TestFailedBuild:
     @pytest.mark.parametrize(
         ("image", "why"),
         [
-            pytest.param(MISSING, "there is no image to build from", id="gone"),
             pytest.param(build.image(provisioning_state="Deleting"), "the image is not settled", id="going"),
             pytest.param(build.image(created_at="2026-04-30T00:00:00Z"), "the image is not the one", id="made-anew"),
         ],
@@ -147,6 +146,30 @@ class TestFailedBuild:
     def test_it_needs_its_image(self, image: Any, why: str) -> None:
         """The very one that it was built from, as it is in this pass."""
         stalls(build.migration(BOTH, followed()), why, build.facts(version=failed_build(), image=image))
+
+    def test_what_cannot_be_built_again_is_not_told_to_be_deleted(self) -> None:
+        """Its image is gone: it may be the last of it that there is."""
+        seen = build.facts(version=failed_build(), image=MISSING)
+        step, _ = build.settle(build.migration(BOTH, followed()), seen)
+
+        assert isinstance(step, Wait), step.action
+        message = build.message(step.status, "Stalled")
+        assert "it is not repaired: there is no image to build from; nothing can build it again, so do not" in message
+        assert "`az " not in message
+
+    @pytest.mark.parametrize(
+        ("attempts", "cure"),
+        [
+            pytest.param(2, "delete the version in Azure, and it is built again: `az rest", id="builds-left"),
+            pytest.param(3, "then delete and apply this ImageMigration anew, to have it built: `az rest", id="none"),
+        ],
+    )
+    def test_the_cure_is_one_that_works(self, attempts: int, cure: str) -> None:
+        """Deleting the version alone brings it back only while there are builds left (`BuildBudgetExhausted`)."""
+        seen = build.facts(version=failed_build(block_deletion_before_end_of_life=True))
+        step, _ = build.settle(build.migration(BOTH, followed(attempts=attempts)), seen)
+
+        assert cure in build.message(step.status, "Stalled")
 
     @pytest.mark.parametrize(
         ("status", "why"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from imageferry.api.status import Phase
 from imageferry.migration import cures, ending, final, guards, healing, pace, regions, stuck, upkeep, verification
-from imageferry.migration.facts import UNSEEN, Found, GalleryVersion, What
+from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
 from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, compose
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Case, Look, Step, Wait
@@ -63,12 +63,15 @@ def _failed(case: Case, version: GalleryVersion, *, why: str) -> Wait:
 
 
 def _to_build_again(case: Case, version: GalleryVersion) -> str:
-    """Return what a person does to have the version built again; no more is built once the builds are used up."""
+    """Return what a person does to have the version built again: possible from its image, and within the builds."""
+    if case.facts.image is MISSING:
+        return "nothing can build it again, so do not delete it; migrate another image in a new ImageMigration"
     builds = version_fields(case, version)["version"].attempts or 0
+    then = "then delete and apply this ImageMigration anew, to have it built"
     if builds < BUILD_BUDGET:
-        return f"delete the version in Azure, and it is built again: {cures.delete_version(case)}"
-    anew = "then delete and apply this ImageMigration anew, to have it built"
-    return f"delete the version in Azure, {anew}: {cures.delete_version(case)}"
+        then = "and it is built again"
+    command = cures.delete_version(case)
+    return f"if its image is there and nothing uses it, delete the version in Azure, {then}: {command}"
 
 
 def _replicating(case: Case, version: GalleryVersion) -> Wait:
