@@ -102,7 +102,7 @@ def metadata_lists(proxy: ApiProxy) -> list[object]:
 def test_what_was_deleted_in_a_gap_is_forgotten_and_holds_nobody_up(world: World, proxy: ApiProxy) -> None:
     """Kopf tells nothing of it. The one that waited for the same image goes on; nothing more is done for the first."""
     world.azure.cloud.put_image("shared", group="legacy")
-    busy = Answer(429, "TooManyRequests", headers={"Retry-After": "1"})
+    busy = Answer(429, "TooManyRequests", headers={"Retry-After": "15"})
     world.azure.faults.add(Fault(BUILD, busy, resource="/images/older/"))
     start(world, proxy)
     shared = manifests.image_id("shared")

@@ -36,7 +36,7 @@ from imageferry.migration.report import (
 )
 from imageferry.migration.steps import Case
 from imageferry.migration.timing import Timing
-from imageferry.migration.tracking import version_says
+from imageferry.migration.tracking import built_from_source, version_says
 
 SHOWN_FROM = 3
 """A passing fault is shown in the status from this failure in a row on; one 500 is not news."""
@@ -145,15 +145,19 @@ def corrected(case: Case) -> ImageMigration:
     if lost and not before.receipt:
         lost[READY] = lost.get(REPLICATED) or lost[VERSION_READY]
     conditions = [_withdrawn(each, lost.get(each.type), now=case.now) for each in before.conditions]
-    replication = None if lost else _still_true(before.replication, version)
+    ours = version is not None and built_from_source(case, version)
+    replication = _still_true(before.replication, version) if version and ours else None
     status = before.model_copy(update={"conditions": conditions, "replication": replication})
     return case.migration.model_copy(update={"status": status})
 
 
-def _still_true(told: ReplicationStatus | None, version: GalleryVersion | None) -> ReplicationStatus | None:
-    """Return what is told of the regions, unless it claims one that Azure does not show Completed."""
+def _still_true(told: ReplicationStatus | None, version: GalleryVersion) -> ReplicationStatus | None:
+    """Return what is told of the regions, unless it claims one that Azure does not show Completed.
+
+    It stays where it can, since it also holds which regions never were Completed.
+    """
     claimed = {region.name for region in told.regions if region.state == COMPLETED} if told else set()
-    shown = {name for name, region in version.replication.items() if region.state == COMPLETED} if version else set()
+    shown = {name for name, region in version.replication.items() if region.state == COMPLETED}
     return told if claimed <= shown else None
 
 
