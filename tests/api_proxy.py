@@ -54,6 +54,10 @@ class Request:
         return self.method == "GET" and self.path.endswith("/imagemigrations")
 
 
+Witness = Callable[[Request, bytes, str], bool]
+"""Takes a request with its body, "before" it is forwarded or "after" it took effect; False: it goes no further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What is answered in the API server's place, and to which requests."""
@@ -83,6 +87,7 @@ class ApiProxy:
     def __init__(self, plane: ControlPlane, folder: Path) -> None:
         self.requests: list[Request] = []
         self.refusal: Refusal | None = None
+        self.witness: Witness | None = None
         self.muted = False
         """While it holds, watches stay open and tell nothing."""
         self._plane = plane
@@ -171,13 +176,18 @@ class ApiProxy:
         if self.refusal and self.refusal.to(request):
             request.status = self.refusal.status
             return self.refusal.response()
+        sent = await given.read()
+        if not await self._may_go_on(request, sent, "before"):
+            return _lost()
         headers = {name: given.headers[name] for name in FORWARDED if name in given.headers}
         async with self._session.request(
-            given.method, self._plane.url + given.path_qs, headers=headers, data=await given.read() or None
+            given.method, self._plane.url + given.path_qs, headers=headers, data=sent or None
         ) as answer:
             kept = {name: answer.headers[name] for name in RETURNED if name in answer.headers}
             response = web.StreamResponse(status=answer.status, headers=kept)
             request.status = answer.status
+            if not await self._may_go_on(request, sent, "after"):
+                return _lost()
             await response.prepare(given)
             if request.is_watch:
                 await self._watch(_Watch(given, response), answer)
@@ -187,6 +197,9 @@ class ApiProxy:
                     await response.write(chunk)
         request.seconds = time.monotonic() - request.began
         return response
+
+    async def _may_go_on(self, request: Request, sent: bytes, when: str) -> bool:
+        return self.witness is None or await asyncio.to_thread(self.witness, request, sent, when)
 
     async def _watch(self, watch: _Watch, answer: aiohttp.ClientResponse) -> None:
         self._watches.add(watch)
@@ -202,3 +215,8 @@ class ApiProxy:
         async for line in answer.content:
             if not self.muted and not watch.ended.is_set():
                 await watch.response.write(line)
+
+
+def _lost() -> web.Response:
+    """Answer whoever is not there any more."""
+    return web.Response(status=503)
