@@ -176,9 +176,13 @@ def test_05_succeeded_is_not_taken_for_usable(here: World) -> None:
     summary = [{"region": "northeurope", "state": "Replicating"}]
     storage, status = {"source": {"id": source}}, {"summary": summary}
     properties = {"publishingProfile": profile, "storageProfile": storage, "replicationStatus": status}
-    here.azure.cloud.put(version_id("lagging"), {"location": "westeurope", "properties": properties})
-    begin(here, "lagging", version={"targetRegions": profile["targetRegions"]})
-
+    here.azure.clock.freeze()
+    try:
+        here.azure.cloud.put(version_id("lagging"), {"location": "westeurope", "properties": properties})
+        begin(here, "lagging", version={"targetRegions": profile["targetRegions"]})
+        here.until("lagging", lambda status: status.get("replication"), what="the region that lags is told")
+    finally:
+        here.azure.clock.resume()
     here.until_phase("lagging", "AwaitingVerification")
     lagging = [each for each in reported(here, "lagging") if each.get("replication", {}).get("summary") == "1/2"]
     assert lagging[0]["version"]["provisioningState"] == "Succeeded"
