@@ -8,7 +8,8 @@ Of the status it reads only what the announcement protocol and the binding of a
 verification need: `operation`, the attempt counter, the Verified condition with
 `verification` and the stored `proof`, what was `applied` before, so that only an edit of
 the spec is sent, and `deletion.receipt`, which only ever stops action. What heals also
-asks `repairs` and `deletion.requestedAt`, which only ever forbid it (ADR 7).
+asks `repairs` and `deletion.requestedAt`, which only ever forbid it (ADR 7). That a definition
+or a version was seen before (`outcome`, `provisioningState`) puts its creation off at a 404 (ADR 8).
 """
 
 from imageferry.api.resource import ImageMigration
