@@ -166,7 +166,8 @@ class ApiProxy:
                 await watch.response.write(words)
             if reset and watch.request.transport:
                 await asyncio.sleep(0.1)  # what was written goes out first
-                watch.request.transport.abort()
+                if transport := watch.request.transport:  # unless the other side was faster
+                    transport.abort()
             watch.ended.set()
             self._watches.discard(watch)
 

@@ -15,11 +15,13 @@ from imageferry.engine.ports import Body
 from imageferry.kube.client import Kubernetes
 from tests import manifests
 from tests.api_proxy import ApiProxy, Request
-from tests.cluster.world import World
+from tests.cluster.world import OPERATOR_USER, World
 from tests.controlplane import ControlPlane
 
 COUNT = 1200
 AT_ONCE = 16
+AS_OPERATOR = {"Impersonate-User": OPERATOR_USER, "Impersonate-Group": "system:masters"}
+"""For statuses that the admission policies leave to the operator."""
 
 
 @contextmanager
@@ -42,7 +44,7 @@ async def _make(world: World, status: manifests.Json) -> None:
 
 
 async def _call(plane: ControlPlane, calls: list[tuple[str, str, Any]]) -> None:
-    """Send requests as admin, some at once."""
+    """Send requests in the operator's name with all rights, some at once."""
     token = json.loads(plane.admin_kubeconfig.read_text())["users"][0]["user"]["token"]
     context = ssl.create_default_context(cafile=str(plane.ca_file))
     gate = asyncio.Semaphore(AT_ONCE)
@@ -52,9 +54,8 @@ async def _call(plane: ControlPlane, calls: list[tuple[str, str, Any]]) -> None:
         async with gate, session.request(method, plane.url + path, json=body, headers={"Content-Type": kind}) as answer:
             assert answer.status < 300, await answer.text()
 
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context), headers={"Authorization": f"Bearer {token}"}
-    ) as session:
+    headers = {"Authorization": f"Bearer {token}"} | AS_OPERATOR
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), headers=headers) as session:
         await asyncio.gather(*(send(*call) for call in calls))
     await asyncio.sleep(0.1)  # transports close in a later turn of the loop
 

@@ -315,6 +315,8 @@ def test_a_verifier_verifies_and_can_do_nothing_else(told: World, account: Path)
     assert (table(told)["web"]["VERIFIED"], table(told)["web"]["SOURCE"]) == ("True", "Deleted")
 
 
+GUARDS = ("GuardBlocks", "GuardHolds")
+"""Events of guards, which come between the steps; they have tests of their own."""
 STEPS = ["DefinitionRequested", "VersionRequested", "Replicated", "Verified", "SourceDeletionRequested", "Completed"]
 
 
@@ -324,12 +326,13 @@ def test_events_tell_transitions_once(told: World) -> None:
         told.verify("web")
     told.until_phase("web", "Completed")
 
-    assert sorted(events(told, "web")) == sorted(("Normal", reason) for reason in STEPS)
+    steps = [each for each in events(told, "web") if each[1] not in GUARDS]
+    assert sorted(steps) == sorted(("Normal", reason) for reason in STEPS)
 
 
 def test_events_are_in_the_order_of_what_happened(told: World) -> None:
     """Verified comes before the deletion that it allowed."""
-    assert [reason for _, reason in events(told, "web")] == STEPS
+    assert [reason for _, reason in events(told, "web") if reason not in GUARDS] == STEPS
 
 
 def test_a_stall_is_one_event_however_often_it_is_seen(told: World) -> None:
