@@ -116,6 +116,9 @@ class Passes:
             return await self._wait(running, step)
         return await self._act(running, step)
 
+    def _case(self, running: "_Running") -> Case:
+        return Case(running.migration, running.facts, self._context(running))
+
     def _context(self, running: "_Running") -> Context:
         migration, now = running.migration, self._clock()
         return Context(
@@ -134,8 +137,8 @@ class Passes:
         )
 
     def _note_absence(self, running: "_Running", what: What, fact: Fact[Any]) -> None:
-        case = Case(running.migration, running.facts, self._context(running))
-        if fact is MISSING and what is not What.IMAGE and case.hears_of(what):
+        denied = fact is MISSING and what is not What.IMAGE
+        if denied and self._case(running).hears_of(what):
             running.memory.denied(what, self._clock())
         else:
             running.memory.missing_since.pop(what, None)
@@ -246,7 +249,7 @@ class Passes:
         now, memory = self._clock(), running.memory
         preflight.explain(running.migration, error)
         memory.history = memory.history.plus(error, now)
-        running.migration = failures.corrected(Case(running.migration, running.facts, self._context(running)))
+        running.migration = failures.corrected(self._case(running))
         stuck = failures.needs_a_person(error, memory.history, now=now, timing=self.timing)
         memory.stalls += stuck
         after = self._stalled(memory) if stuck else failures.delay(error, memory.history, timing=self.timing)

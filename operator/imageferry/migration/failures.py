@@ -145,8 +145,7 @@ def corrected(case: Case) -> ImageMigration:
     if lost and not before.receipt:
         lost[READY] = lost.get(REPLICATED) or lost[VERSION_READY]
     conditions = [_withdrawn(each, lost.get(each.type), now=case.now) for each in before.conditions]
-    ours = version is not None and built_from_source(case, version)
-    replication = _still_true(before.replication, version) if version and ours else None
+    replication = _still_true(before.replication, version) if version and built_from_source(case, version) else None
     status = before.model_copy(update={"conditions": conditions, "replication": replication})
     return case.migration.model_copy(update={"status": status})
 

@@ -132,10 +132,11 @@ class Case:
         """Whether its own status or that of another migration tells it."""
         return self.knows(what) or claims.known_to(self.context.peers, what, self.migration)
 
-    def denied_long(self, what: What) -> bool:
-        """Whether Azure has denied it for so long that no cache can be the cause."""
+    def doubts(self, what: What, *, others: bool = False) -> bool:
+        """Whether a 404 of what it knows (or, with `others`, hears of) may come from a cache: it has not lasted."""
         since = self.context.missing_since.get(what)
-        return since is not None and self.now - since >= self.timing.disbelief
+        lasted = since is not None and self.now - since >= self.timing.disbelief
+        return not lasted and (self.hears_of(what) if others else self.knows(what))
 
     def next_attempt(self, name: ActionName) -> int:
         """Return how often this will have been announced, the coming time included."""

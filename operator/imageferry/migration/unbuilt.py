@@ -61,7 +61,7 @@ LONGEST = 4096
 
 def decide(case: Case) -> Step:
     """Return the next step towards a build."""
-    if case.knows(What.VERSION) and not case.denied_long(What.VERSION):
+    if case.doubts(What.VERSION):
         return _disbelieve(case, What.VERSION)
     match case.facts.image:
         case Found(image):
@@ -149,7 +149,7 @@ def _see_definition(case: Case, checked: "_Checked") -> Step:
             return _check_definition(case, checked, definition)
         case _ if case.facts.definition is UNSEEN:
             return Look(What.DEFINITION)
-    if case.knows(What.DEFINITION) and not case.denied_long(What.DEFINITION):
+    if case.doubts(What.DEFINITION):
         return _disbelieve(case, What.DEFINITION)
     return _create_definition(case, checked)
 
@@ -167,7 +167,7 @@ def _create_definition(case: Case, checked: "_Checked") -> Step:
     if gallery.provisioning_state not in (SUCCEEDED, "Updating"):
         summary = Summary(Phase.DEFINING, "CreatingGallery", f"the gallery is {gallery.provisioning_state}")
         return Wait(_status(case, summary, definition=unseen, **_seen(case, checked)), case.timing.soon)
-    if case.hears_of(What.DEFINITION) and not case.denied_long(What.DEFINITION):
+    if case.doubts(What.DEFINITION, others=True):
         return _disbelieve(case, What.DEFINITION)
     return _request_definition(case, checked, gallery)
 
@@ -196,7 +196,7 @@ def _create_gallery(case: Case, checked: "_Checked") -> Step:
         missing = preflight.gallery_missing(case.migration)
         seen = _seen(case, checked.plus(missing))
         return _preflight_stall(case, missing.reason, missing.message, definition=None, **seen)
-    if case.knows(What.GALLERY) and not case.denied_long(What.GALLERY):
+    if case.doubts(What.GALLERY):
         return _disbelieve(case, What.GALLERY)
     if holder := claims.holder(Claim.GALLERY, case.migration, case.context.peers):
         says = not_built("WaitingForGallery")
@@ -205,7 +205,7 @@ def _create_gallery(case: Case, checked: "_Checked") -> Step:
 
 
 def _request_gallery(case: Case, checked: "_Checked", wanted: GalleryCreation) -> Step:
-    if case.hears_of(What.GALLERY) and not case.denied_long(What.GALLERY):
+    if case.doubts(What.GALLERY, others=True):
         return _disbelieve(case, What.GALLERY)
     checked, step = _look_around(case, checked, definition=None)
     if step:
@@ -300,7 +300,8 @@ def _build(case: Case, checked: _Checked, definition: GalleryDefinition) -> Step
     before = case.migration.status.version
     builds = (before.attempts if before else None) or 0
     says = definition_says(definition)
-    common = {**_seen(case, checked), "definition": definition_status(case, definition)}
+    shown = definition_status(case, definition)
+    common = {**_seen(case, checked), "definition": shown}
     if builds >= BUILD_BUDGET:
         message = (
             f"spec.version.name: version {case.migration.spec.version.name} was built {builds} times and is not there; "
@@ -313,9 +314,9 @@ def _build(case: Case, checked: _Checked, definition: GalleryDefinition) -> Step
             return waiting(case, claim, holder, says=says, **common)
     if case.facts.gallery is UNSEEN and not inquiry.just_created(case.migration, definition):
         return Look(What.GALLERY)
-    if case.hears_of(What.VERSION) and not case.denied_long(What.VERSION):
+    if case.doubts(What.VERSION, others=True):
         return _disbelieve(case, What.VERSION)
-    checked, step = _look_around(case, checked, definition=definition_status(case, definition))
+    checked, step = _look_around(case, checked, definition=shown)
     if step:
         return step
     says, image = says | {PREFLIGHT: _passed(case, checked)}, checked.image
