@@ -10,11 +10,11 @@ from typing import Any
 from imageferry.api.status import Phase
 from imageferry.migration import cures, ending, final, guards, healing, pace, regions, stuck, upkeep, verification
 from imageferry.migration.facts import MISSING, UNSEEN, Found, GalleryVersion, What
-from imageferry.migration.report import DEFINITION_READY, FALSE, Says, Summary, compose
+from imageferry.migration.report import Summary, compose
 from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Case, Look, Step, Wait
 from imageferry.migration.tracking import built_from_source, version_fields, version_says
-from imageferry.migration.unbuilt import BUILD_BUDGET, definition_finding, unproven
+from imageferry.migration.unbuilt import BUILD_BUDGET, unproven
 
 
 def decide(case: Case, version: GalleryVersion) -> Step:
@@ -107,12 +107,4 @@ def _completed(case: Case, version: GalleryVersion) -> Step:
         return Look(What.IMAGE)
     if not isinstance(case.facts.image, Found):
         return final.source_gone(case)
-    image = case.facts.image.value
-    if case.facts.definition is UNSEEN and ending.wants_definition(case, image, version):
-        return Look(What.DEFINITION)
-    if isinstance(case.facts.definition, Found) and (
-        finding := definition_finding(case, image, case.facts.definition.value)
-    ):
-        says = {DEFINITION_READY: Says(FALSE, "DefinitionMismatch", finding), **version_says(case, version)}
-        return stalled(case, "DefinitionMismatch", finding, says=says, **version_fields(case, version))
-    return ending.decide(case, image, version)
+    return ending.decide(case, case.facts.image.value, version)

@@ -7,17 +7,19 @@ from typing import Any
 from imageferry.api.spec import DeletionPolicy, ReadyWhen
 from imageferry.api.status import ConsumerStatus, Deletion, Phase, Proof, Status
 from imageferry.migration import consumers, guards, identity, receipts, requests, upkeep, verification
-from imageferry.migration.facts import Completion, Found, GalleryVersion, ManagedImage
+from imageferry.migration.facts import UNSEEN, Completion, Found, GalleryVersion, ManagedImage, What, value_of
 from imageferry.migration.report import (
+    DEFINITION_READY,
     FALSE,
     SOURCE_DELETED,
     Says,
     Summary,
     compose,
 )
+from imageferry.migration.stall import stalled
 from imageferry.migration.steps import Act, Case, Look, Step, Wait
 from imageferry.migration.tracking import definition_says, version_fields, version_says
-from imageferry.migration.unbuilt import not_built, source_status, unresolved
+from imageferry.migration.unbuilt import definition_finding, not_built, source_status, unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,11 @@ class Ending:
 def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     """Return the next step for a version that is complete while its image is there."""
     ending = _ending(case, image, version)
-    if ending.verified.current and (step := upkeep.version(_as_told(ending), version)):
+    return _by_definition(ending) or _by_guards(ending)
+
+
+def _by_guards(ending: Ending) -> Step:
+    if ending.verified.current and (step := upkeep.version(_as_told(ending), ending.version)):
         return step  # what waited for the verification: the version joins the latest
     if what := ending.evaluation.wants:
         return Look(what)
@@ -54,12 +60,25 @@ def decide(case: Case, image: ManagedImage, version: GalleryVersion) -> Step:
     return _blocked(ending)
 
 
-def wants_definition(case: Case, image: ManagedImage, version: GalleryVersion) -> bool:
+def _by_definition(ending: Ending) -> Step | None:
+    """Look at the definition where it may matter, and stall where it does not fit the image."""
+    case, version = ending.case, ending.version
+    if case.facts.definition is UNSEEN and _wants_definition(ending):
+        return Look(What.DEFINITION)
+    definition = value_of(case.facts.definition)
+    finding = definition_finding(case, ending.image, definition) if definition else None
+    if finding is None:
+        return None
+    says = {DEFINITION_READY: Says(FALSE, "DefinitionMismatch", finding), **version_says(case, version)}
+    return stalled(case, "DefinitionMismatch", finding, says=says, **version_fields(case, version))
+
+
+def _wants_definition(ending: Ending) -> bool:
     """Whether the definition has to be looked at too: many wait for a person, and its reads are scarce.
 
     It cannot change, so once for a spec is enough until the image may go; a finding lets this process forget that.
     """
-    ending = _ending(case, image, version)
+    case = ending.case
     edited = case.migration.status.observed_generation != case.migration.metadata.generation
     return edited or ending.verified.current or ending.completion != case.context.completion
 
