@@ -7,7 +7,7 @@ person's verdict is written, and nothing writes to the kubeconfig.
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,8 @@ class Cluster:
     def merge(self, namespace: str, name: str, patch: Body) -> Body:
         """Change one migration with a merge patch and return it as it is then."""
         with self._translated("patch", namespace, name):
-            patched: Body = self._resources.patch_namespaced_custom_object(
-                GROUP,
-                VERSION,
-                namespace,
-                PLURAL,
-                name,
-                dict(patch),
-                field_manager="kubectl-imageferry",
-                _content_type="application/merge-patch+json",
-                _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
-            )
-        return patched
+            send = self._resources.patch_namespaced_custom_object
+            return _sent(send, namespace, name, dict(patch), form="merge-patch")
 
     def change_status(
         self, namespace: str, name: str, operations: Sequence[Body], *, verb: str, dry_run: bool = False
@@ -99,19 +89,9 @@ class Cluster:
         `verb` says in errors what was meant. ChangedError when the patch sets another resourceVersion than it has now.
         """
         with self._translated(verb, namespace, name):
-            patched: Body = self._resources.patch_namespaced_custom_object_status(
-                GROUP,
-                VERSION,
-                namespace,
-                PLURAL,
-                name,
-                list(operations),
-                field_manager="kubectl-imageferry",
-                _content_type="application/json-patch+json",
-                _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
-                **({"dry_run": "All"} if dry_run else {}),
-            )
-        return patched
+            send = self._resources.patch_namespaced_custom_object_status
+            options = {"dry_run": "All"} if dry_run else {}
+            return _sent(send, namespace, name, list(operations), form="json-patch", **options)
 
     def watch(self, namespace: str | None, *, name: str = "", selector: str = "") -> Iterator[Sequence[Body]]:
         """Yield all that match, again after each change, without end; ClusterError when the cluster is lost."""
@@ -240,6 +220,23 @@ def _cause(exc: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _sent(send: Callable[..., Any], namespace: str, name: str, change: Any, *, form: str, **options: str) -> Body:  # noqa: ANN401 - any JSON value
+    """Send a patch of one migration; `form` is merge-patch or json-patch."""
+    patched: Body = send(
+        GROUP,
+        VERSION,
+        namespace,
+        PLURAL,
+        name,
+        change,
+        field_manager="kubectl-imageferry",
+        _content_type=f"application/{form}+json",
+        _request_timeout=(CONNECT_SECONDS, READ_SECONDS),
+        **options,
+    )
+    return patched
 
 
 def _key(body: Body) -> tuple[str, str]:
