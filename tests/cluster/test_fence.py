@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imageferry.api.status import ActionName
-from imageferry.azure import Azure, CloudConfig
-from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.azure import Azure
 from imageferry.migration.errors import BackOffError
 from imageferry.migration.facts import Found
 from imageferry.migration.requests import Action
 from imageferry.simulator import SimulatorServer
+from tests import adapter
 from tests.manifests import gallery_id, image_id
 
 BODY = {"location": "westeurope", "properties": {"osType": "Linux"}}
@@ -31,16 +31,7 @@ def simulator() -> Iterator[SimulatorServer]:
 
 def azure(simulator: SimulatorServer, may_write: Callable[[], bool]) -> Azure:
     """Return our client of it."""
-    credential = CredentialConfig(
-        CredentialKind.CLIENT_SECRET,
-        authority=simulator.url,
-        discovery=False,
-        tenant_id=simulator.tenant,
-        client_id="operator-client",
-        client_secret="of-the-simulator",
-    )
-    config = CloudConfig(simulator.url, simulator.url, simulator.ca_file, credential)
-    return Azure(config, may_write=may_write)
+    return Azure(adapter.config(simulator), may_write=may_write)
 
 
 @pytest.mark.parametrize("action", MUTATIONS)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from imageferry.azure import Azure, CloudConfig, ids
-from imageferry.azure.credentials import CredentialConfig, CredentialKind
+from imageferry.azure import Azure, ids
 from imageferry.migration.errors import BackOffError
 from imageferry.migration.facts import MISSING, Found, ListedVersion, Lock, Quota, Surroundings, Unreadable, value_of
 from imageferry.migration.inquiry import Inquiry
 from imageferry.simulator import SUBSCRIPTION, Answer, Fault, SimulatorServer
+from tests import adapter
 from tests.manifests import gallery_id, image_id
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "azure"
@@ -67,15 +67,7 @@ class Clock:
 
 def azure(simulator: SimulatorServer, clock: Clock | None = None, *, writes: bool = False) -> Azure:
     """Return our client of it."""
-    credential = CredentialConfig(
-        CredentialKind.CLIENT_SECRET,
-        authority=simulator.url,
-        discovery=False,
-        tenant_id=simulator.tenant,
-        client_id="operator-client",
-        client_secret="of-the-simulator",
-    )
-    config = CloudConfig(simulator.url, simulator.url, simulator.ca_file, credential, shared_seconds=SHARED)
+    config = adapter.config(simulator, shared_seconds=SHARED)
     return Azure(config, may_write=lambda: writes, clock=clock or Clock())
 
 

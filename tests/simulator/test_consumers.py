@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from azure.mgmt.compute.models import VirtualMachine
 
-from imageferry.azure import Azure, CloudConfig, CredentialConfig, CredentialKind
+from imageferry.azure import Azure
 from imageferry.migration.facts import Consumer, Consumers
 from imageferry.simulator import SUBSCRIPTION, SimulatorServer
+from tests import adapter
 from tests.cluster.consumers import MACHINES, SCALE_SETS, machine, scale_set
 from tests.manifests import image_id
 
@@ -17,16 +18,7 @@ WEB, DB = image_id("web"), image_id("db")
 @pytest.fixture
 async def operator(azure: SimulatorServer) -> AsyncIterator[Azure]:
     """Give Azure as the operator sees it."""
-    login = CredentialConfig(
-        CredentialKind.CLIENT_SECRET,
-        authority=azure.url,
-        discovery=False,
-        tenant_id=azure.tenant,
-        client_id="operator",
-        client_secret="of-the-simulator",
-    )
-    config = CloudConfig(azure.url, ca_bundle=azure.ca_file, credential=login)
-    async with Azure(config, may_write=lambda: True) as made:
+    async with Azure(adapter.config(azure, client="operator"), may_write=lambda: True) as made:
         yield made
 
 
