@@ -62,7 +62,7 @@ def test_siblings_and_consumers_are_listed_only_when_nothing_else_blocks() -> No
         build.context(completion=build.completed(version)),
     )
 
-    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS, What.CONSUMERS]
+    assert looked == [What.VERSION, What.IMAGE, What.DEFINITION, What.CONSUMERS, What.SIBLINGS]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_siblings_and_consumers_are_listed_only_when_nothing_else_blocks() -> No
         pytest.param(
             build.verified(build.version()),
             1,
-            [What.VERSION, What.IMAGE, What.DEFINITION, What.SIBLINGS, What.CONSUMERS],
+            [What.VERSION, What.IMAGE, What.DEFINITION, What.CONSUMERS, What.SIBLINGS],
             id="verified",
         ),
     ],

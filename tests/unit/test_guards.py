@@ -298,16 +298,16 @@ def test_no_grace_is_over_whatever_the_clock_of_an_earlier_leader_wrote() -> Non
     ("world", "wanted"),
     [
         pytest.param(World(brake=LATELY), set(), id="no-room"),
-        pytest.param(World(siblings=(replace(SIBLING, retains=True),)), {What.SIBLINGS}, id="shared"),
-        pytest.param(World(), {What.SIBLINGS, What.CONSUMERS}, id="nothing-blocks"),
+        pytest.param(World(consumers=Consumers((FLEET,))), {What.CONSUMERS}, id="consumed"),
+        pytest.param(World(), {What.CONSUMERS, What.SIBLINGS}, id="nothing-blocks"),
         pytest.param(World(spec=WAIVED), {What.SIBLINGS}, id="waived"),
     ],
 )
 def test_what_costs_calls_is_looked_at_once_what_comes_before_it_holds(world: World, wanted: set[What]) -> None:
-    """One after the other: the brake, siblings, consumers."""
+    """One after the other: the brake, consumers, siblings."""
     _, looked = build.settle(world.migration, world.facts, world.context)
 
-    assert set(looked) & {What.SIBLINGS, What.CONSUMERS} == wanted
+    assert set(looked) & {What.CONSUMERS, What.SIBLINGS} == wanted
 
 
 OTHERWISE = ("VerificationCurrent", "SourceUnchanged", "AllRegionsCompleted")

@@ -130,8 +130,8 @@ Written = Callable[[Json, Json], None]
 class Connection:
     """The API server as one operator process reaches it; calls are cut as `cuts` says, one after the other."""
 
-    def __init__(self, server: ApiServer, line: Line, written: Written) -> None:
-        self._server, self._line, self._written = server, line, written
+    def __init__(self, server: ApiServer, line: Line, written: Written, listed: Callable[[], None]) -> None:
+        self._server, self._line, self._written, self._listed = server, line, written, listed
         self.cuts: list[Cut] = []
         self.notices: list[Notice] = []
         self.refused = False
@@ -142,6 +142,7 @@ class Connection:
         self._line.tick()
         cut = self._cut()
         found = self._server.all()
+        self._listed()
         self._line.tick()
         if cut:
             raise UnreachableError("list: cut")

@@ -68,7 +68,7 @@ class Pass:
     wrongs: frozenset[str] | None = None
     """What was wrong in Azure at all moments so far; None before the first is judged."""
     siblings: set[str] | None = None
-    """What other migrations had against it at all those moments: no write is fenced against those of others."""
+    """What other migrations had against it at all moments since they were listed: no write is fenced against theirs."""
     builds: set[BuildKey] = field(default_factory=set)
     """The builds that were there at those moments."""
     raced: bool = False
@@ -224,6 +224,11 @@ class Oracle:
             current.wrongs = wrongs if current.wrongs is None else current.wrongs & wrongs
             siblings = self._siblings(stored)
             current.siblings = siblings if current.siblings is None else current.siblings & siblings
+
+    def listed(self, current: Pass) -> None:
+        """Judge the other migrations by what they say as they are listed, and since."""
+        if (stored := self.server.by_uid(current.uid)) is not None:
+            current.siblings = self._siblings(stored)
 
     def written(self, current: Pass, before: Json, after: Json, sight: Sight | None) -> None:
         """Judge a status write of an operator."""

@@ -49,7 +49,12 @@ class World:
     def start(self) -> Process:
         """Start an operator process."""
         line = Line()
-        kubernetes = Connection(self.server, line, lambda before, after: self._written(process, before, after))
+        kubernetes = Connection(
+            self.server,
+            line,
+            lambda before, after: self._written(process, before, after),
+            lambda: self._listed(process),
+        )
         transport = InProcessTransport(
             self.estate.gateway,
             self.estate.tokens,
@@ -155,6 +160,10 @@ class World:
             stored = self.server.by_uid(current.uid)
             current.edited = current.edited or stored is None or not process.engine.knows(stored)
             self.oracle.ended(current, error)
+
+    def _listed(self, process: Process) -> None:
+        if process.current is not None:
+            self.oracle.listed(process.current)
 
     def _written(self, process: Process, before: Json, after: Json) -> None:
         if after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:

@@ -229,12 +229,16 @@ IMMEDIATE: dict[str, Guard] = {
 }
 DEFERRED_GUARDS: dict[str, Guard] = {
     "WithinRate": within_rate,
-    "NotShared": not_shared,
     "NoConsumers": no_consumers,
+    "NotShared": not_shared,
     "Settled": settled,
 }
-LOOKS = {"NotShared": What.SIBLINGS, "NoConsumers": What.CONSUMERS}
-"""What a deferred guard has to be told."""
+LOOKS = {"NoConsumers": What.CONSUMERS, "NotShared": What.SIBLINGS}
+"""What a deferred guard has to be told.
+
+The other migrations come last of all looks: no write is fenced against what they say, so
+that as little as possible lies between their LIST and the announcement.
+"""
 
 
 @dataclass(frozen=True, slots=True)
