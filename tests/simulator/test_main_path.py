@@ -81,11 +81,13 @@ async def test_the_sdk_walks_every_page(azure: SimulatorServer, client: ComputeM
 
 
 async def test_a_change_of_tags_keeps_the_image(azure: SimulatorServer, client: ComputeManagementClient) -> None:
-    """PATCH changes tags alone."""
-    azure.cloud.put_image("web", group="legacy", tags={"owner": "a"})
+    """PATCH changes tags alone; when it was created stays with it."""
+    azure.cloud.put_image("web", group="legacy", tags={"owner": "a"}, created_at=azure.clock.now())
+    created = (azure.cloud.get(IMAGE) or {})["systemData"]
     poller = await client.images.begin_update("legacy", "web", TAGS)
     azure.clock.advance(5)
     image = await poller.result()
     assert image.tags == {"owner": "b"}
+    assert (azure.cloud.get(IMAGE) or {})["systemData"] == created
     assert image.storage_profile.os_disk.disk_size_gb == 30
     assert image.id == IMAGE

@@ -20,11 +20,10 @@ def change(world: World, resource: Resource, body: Json, *, patch: bool) -> Json
     """Give what is stored after a change: a PATCH merges, a PUT replaces."""
     del world
     check_same_location(resource, body)
-    kept = {name: resource.body[name] for name in _EXTRA if name in resource.body}
-    kept |= {name: body[name] for name in _EXTRA if name in body}
+    sent = {name: body[name] for name in _EXTRA if name in body}
     properties = {**(resource.properties if patch else {}), **section(body, "properties")}
     properties.pop("provisioningState", None)
-    return outer_changed(resource, body, properties, patch=patch) | kept
+    return outer_changed(resource, body, properties, patch=patch) | sent
 
 
 def render(world: World, resource: Resource) -> Json:

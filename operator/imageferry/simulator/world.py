@@ -113,11 +113,10 @@ def outer(body: Json, properties: Json) -> Json:
 
 
 def outer_changed(resource: Resource, body: Json, properties: Json, *, patch: bool) -> Json:
-    """Give what is stored after a change: a PUT replaces tags, a PATCH without tags keeps them."""
-    kept = {"tags": resource.body["tags"]} if patch and "tags" in resource.body else {}
-    return outer(
-        {"location": resource.body["location"], **kept, **{k: v for k, v in body.items() if k == "tags"}}, properties
-    )
+    """Give what is stored after a change: a PUT replaces tags, a PATCH without tags keeps them; all else stays."""
+    sent = {"tags": dict(body["tags"])} if isinstance(body.get("tags"), Mapping) else {}
+    kept = {name: value for name, value in resource.body.items() if name != "tags" or patch}
+    return kept | sent | {"properties": properties}
 
 
 def in_order(found: Mapping[str, Any], *first: str) -> Json:
