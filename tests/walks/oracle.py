@@ -110,8 +110,8 @@ class Oracle:
     announcements: set[str] = field(default_factory=set)
     served: dict[BuildKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Regions of a build that an operator was ever shown as Completed."""
-    leaving: set[str] = field(default_factory=set)
-    """Case-folded ids of images whose deletion was ever announced."""
+    leaving: set[tuple[str, int | None]] = field(default_factory=set)
+    """Case-folded ids, with the content at the time, of images whose deletion was ever announced."""
 
     def breaks(self, promise: int, what: str) -> None:
         """Note that a promise was broken."""
@@ -260,7 +260,8 @@ class Oracle:
             self.breaks(2, f"announcement {operation['id']} is not new")
         self.announcements.add(operation["id"])
         is_delete = operation["action"] == "DeleteImage"
-        self.leaving |= {image_of(body["spec"]).casefold()} if is_delete else set()
+        image = image_of(body["spec"])
+        self.leaving |= {(image.casefold(), self.estate.content(image))} if is_delete else set()
         wrongs = self.word_wrongs(body, current, sight) if is_delete else frozenset(self._standing(body))
         current.announced = Announcement(operation["id"], operation["action"], operation["resource"], wrongs)
         self.say(f"announced {operation['action']}")
@@ -378,7 +379,7 @@ class Oracle:
             self.breaks(1, f"a version was deleted that served in {sorted(self.served[seen.build])}")
         if (tags.get(MIGRATION_TAG), tags.get(CLUSTER_TAG)) != (current.uid, CLUSTER):
             self.breaks(1, "a version of others was deleted")
-        if seen.source in self.leaving and not forged:
+        if (seen.source, seen.content) in self.leaving and not forged:
             self.breaks(1, "a version was deleted though the deletion of its image was announced")
         if not current.raced and (seen.content is None or self.estate.content(seen.source) != seen.content):
             self.breaks(1, "a version was deleted that cannot be built again from the same content")

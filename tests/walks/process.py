@@ -141,7 +141,14 @@ class Process:
     """An operator process, with the events that have not arrived at it yet, and what it saw and does."""
 
     def __init__(
-        self, line: Line, kubernetes: Connection, azure: Azure, *, now: Callable[[], datetime], brake: Brake
+        self,
+        line: Line,
+        kubernetes: Connection,
+        azure: Azure,
+        *,
+        now: Callable[[], datetime],
+        brake: Brake,
+        scopes: Scopes = ANYWHERE,
     ) -> None:
         self.line, self.kubernetes = line, kubernetes
         self.events: list[Event] = []
@@ -153,7 +160,7 @@ class Process:
         self.deletions: list[datetime] = []
         """When it deleted images lately."""
         self._now, self._epoch = now, now()
-        intake, terms = Intake(), Terms(CLUSTER, TIMING, brake, scopes=ANYWHERE)
+        intake, terms = Intake(), Terms(CLUSTER, TIMING, brake, scopes=scopes)
         passes = Passes(azure, kubernetes, intake, leadership=Leading(), terms=terms, clock=lambda: now() + self.skew)
         self.engine = SteppedEngine(passes, kubernetes, intake, clock=self._elapsed)
 

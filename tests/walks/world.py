@@ -14,7 +14,7 @@ from tests.walks.apiserver import ApiServer, Connection, Event
 from tests.walks.estate import Estate
 from tests.walks.line import CrashError, Line
 from tests.walks.oracle import Oracle, Sight, complete, shown, version_of
-from tests.walks.process import AT_ONCE, CLOUD, TIMING, Process
+from tests.walks.process import ANYWHERE, AT_ONCE, CLOUD, TIMING, Process
 from tests.walks.transport import InProcessTransport
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ class World:
         self.oracle = Oracle(self.estate, self.server)
         self.skew = timedelta()
         """How far the wall's clock is ahead of the true time; a process reads it once, at its start."""
-        self.brake = Brake()
+        self.brake, self.scopes = Brake(), ANYWHERE
         """The settings of a process that starts."""
         self.writes = 0
         self._before: tuple[Json | None, int] = (None, 0)
@@ -64,7 +64,7 @@ class World:
         )
         azure = Azure(CLOUD, may_write=lambda: True, transport=transport, clock=lambda: self.estate.now().timestamp())
         self.loop.run_until_complete(azure.__aenter__())
-        process = Process(line, kubernetes, azure, now=self.estate.now, brake=self.brake)
+        process = Process(line, kubernetes, azure, now=self.estate.now, brake=self.brake, scopes=self.scopes)
         process.skew = self.skew
         process.engine.began = lambda uid: self._began(process, uid)
         process.engine.ended = lambda _, error: self._ended(process, error)
