@@ -3,7 +3,8 @@
 Tests that promise "no write" or "by this user" count here and not in the operator, which
 could be wrong about itself. Every write of every resource is logged, of our own resources
 with its bodies; reads only of our own resources, events and leases. The server's own
-requests are left out. An entry is written when the request is over, which may be a moment
+requests are left out. Of the operator's own service account everything is logged: what it
+asks is what its rights are compared with. An entry is written when the request is over, which may be a moment
 after its client has the answer: wait for an entry, do not expect it at once.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
+OPERATOR = "system:serviceaccount:imageferry-system:imageferry"
 OURS = {"group": "imageferry.dev"}
 SHARED = (
     {"group": "coordination.k8s.io", "resources": ["leases"]},
@@ -31,6 +33,7 @@ POLICY = {
         {"level": "None", "nonResourceURLs": ["*"]},
         {"level": "RequestResponse", "verbs": WRITES, "resources": [OURS]},
         {"level": "Metadata", "resources": [OURS, *SHARED]},
+        {"level": "Metadata", "users": [OPERATOR]},
         {"level": "Metadata", "verbs": WRITES},
         {"level": "None"},
     ],
@@ -47,6 +50,7 @@ class AuditEntry:
     verb: str
     user: str
     user_agent: str
+    group: str
     resource: str
     subresource: str
     namespace: str
@@ -93,6 +97,7 @@ def _entry(event: dict[str, Any]) -> AuditEntry:
         verb=event["verb"],
         user=event["user"]["username"],
         user_agent=event.get("userAgent", ""),
+        group=reference.get("apiGroup", ""),
         resource=reference.get("resource", ""),
         subresource=reference.get("subresource", ""),
         namespace=reference.get("namespace", ""),
