@@ -18,7 +18,7 @@ PARTS = 4
 """Runs of their own, so that several processes share the walks."""
 SEED = int(os.environ.get("SEED") or secrets.randbelow(2**32))
 SETTINGS = settings(
-    max_examples=trials(300, 10_000) // PARTS,
+    max_examples=trials(200, 10_000) // PARTS,
     stateful_step_count=40,
     deadline=None,
     database=None,  # what a run does depends on its seed alone
