@@ -67,6 +67,15 @@ def test_who_comes_before_a_fresh_migration(other: Peer, *, first: bool) -> None
     assert holder(other) is first
 
 
+def test_one_that_only_defines_does_not_come_before_one_that_builds() -> None:
+    """Though it is the older one: a second build of the same image would be refused."""
+    defining = peer(status=build.announced(ActionName.CREATE_DEFINITION))
+    status = {"phase": "Creating"}
+
+    assert not holder(defining, status=status)
+    assert holder(peer(status=ANNOUNCED), status=status)
+
+
 @pytest.mark.parametrize(
     ("claim", "difference", "first"),
     [

@@ -1,9 +1,10 @@
 """Who may write when several migrations want the same thing: one writer a version, one build an image.
 
 Everybody applies one rule to the same resources, so nothing is negotiated: one that moves
-comes before one that stands, one that has begun before one that has not, then the older
-before the younger. That order is total, so nobody waits in a circle. A migration that is
-suspended, planned, stalled, failing, finished or deleted stands, and holds nothing up.
+comes before one that stands, one that has begun before one that has not (and one that only
+creates a gallery or a definition has not begun to build), then the older before the younger.
+That order is total, so nobody waits in a circle. A migration that is suspended, planned,
+stalled, failing, finished or deleted stands, and holds nothing up.
 
 Where two slip through all the same (one was not heard of yet), Azure refuses the second
 with a conflict: nothing is lost but a call.
@@ -59,9 +60,10 @@ class Peer:
     """When it announced the deletion of its image, or saw it gone after that."""
 
     @property
-    def rank(self) -> tuple[bool, bool, datetime, str]:
+    def rank(self) -> tuple[bool, bool, bool, datetime, str]:
         """Place in the order: the smallest goes first."""
-        return (not self.moves, not self.busy, self.created, self.uid)
+        building = self.busy and self.creating not in FOR_ALL
+        return (not self.moves, not building, not self.busy, self.created, self.uid)
 
     def lets_go(self, now: "Peer | None") -> bool:
         """Whether those that waited for it may go on, now that it is like this (None: gone)."""
