@@ -57,62 +57,69 @@ NAMESPACE = rules.Pattern(
 )
 
 
+Subscription = Annotated[
+    str, typer.Option(help="Subscription (GUID) of the images.", callback=_checked(SUBSCRIPTION.check))
+]
+Gallery = Annotated[
+    str,
+    typer.Option(
+        help="Id of the gallery that receives them.",
+        callback=_checked(rules.both(rules.GALLERY_ID, rules.GALLERY_NAME)),
+    ),
+]
+ResourceGroup = Annotated[str | None, typer.Option(help="Only the images of this resource group.")]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace in the manifests. Default: none, so `kubectl apply -n` decides.",
+        callback=_checked(NAMESPACE.check),
+    ),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Region that gets a copy, besides each image's own; may be repeated.",
+        show_default=False,
+        callback=_each_checked,
+    ),
+]
+Publisher = Annotated[
+    str | None,
+    typer.Option(
+        help="Publisher of new definitions. Default: the namespace.", callback=_checked(rules.IDENTIFIER.check)
+    ),
+]
+DeleteSources = Annotated[
+    bool, typer.Option("--delete-sources", help="Write sourceDeletion.policy Delete instead of Retain.")
+]
+Plan = Annotated[bool, typer.Option("--plan", help="Write all with mode Plan; else only those that are blocked.")]
+OutputDir = Annotated[Path | None, typer.Option(help="Write one file an image into this folder.", file_okay=False)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that differ.")]
+Form = Annotated[Format, typer.Option("--output", "-o", help="Form of the manifests.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait at most, in all, while Azure throttles the list.", min=0)]
+Credential = Annotated[
+    str | None,
+    typer.Option(help="How to log in to Azure. Default: IMAGEFERRY_CREDENTIAL, else azure-cli.", show_default=False),
+]
+
+
 def discover(  # noqa: PLR0913 - one parameter an option
     *,
-    subscription: Annotated[
-        str, typer.Option(help="Subscription (GUID) of the images.", callback=_checked(SUBSCRIPTION.check))
-    ],
-    gallery: Annotated[
-        str,
-        typer.Option(
-            help="Id of the gallery that receives them.",
-            callback=_checked(rules.both(rules.GALLERY_ID, rules.GALLERY_NAME)),
-        ),
-    ],
-    resource_group: Annotated[str | None, typer.Option(help="Only the images of this resource group.")] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            help="Namespace in the manifests. Default: none, so `kubectl apply -n` decides.",
-            callback=_checked(NAMESPACE.check),
-        ),
-    ] = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Region that gets a copy, besides each image's own; may be repeated.",
-            show_default=False,
-            callback=_each_checked,
-        ),
-    ] = None,
-    publisher: Annotated[
-        str | None,
-        typer.Option(
-            help="Publisher of new definitions. Default: the namespace.", callback=_checked(rules.IDENTIFIER.check)
-        ),
-    ] = None,
-    delete_sources: Annotated[
-        bool, typer.Option("--delete-sources", help="Write sourceDeletion.policy Delete instead of Retain.")
-    ] = False,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Write all with mode Plan; else only those that are blocked.")
-    ] = False,
-    output_dir: Annotated[
-        Path | None, typer.Option(help="Write one file an image into this folder.", file_okay=False)
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that differ.")] = False,
-    form: Annotated[Format, typer.Option("--output", "-o", help="Form of the manifests.")] = Format.YAML,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to wait at most, in all, while Azure throttles the list.", min=0)
-    ] = 600,
-    credential: Annotated[
-        str | None,
-        typer.Option(
-            help="How to log in to Azure. Default: IMAGEFERRY_CREDENTIAL, else azure-cli.", show_default=False
-        ),
-    ] = None,
+    subscription: Subscription,
+    gallery: Gallery,
+    resource_group: ResourceGroup = None,
+    namespace: Namespace = None,
+    region: Regions = None,
+    publisher: Publisher = None,
+    delete_sources: DeleteSources = False,
+    plan: Plan = False,
+    output_dir: OutputDir = None,
+    overwrite: Overwrite = False,
+    form: Form = Format.YAML,
+    timeout: Timeout = 600,
+    credential: Credential = None,
 ) -> None:
     """Write a manifest for every managed image of a subscription, and say what would block each.
 
