@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imageferry.api.status import ActionName
 from imageferry.migration import claims
-from imageferry.migration.claims import Claim, Peer
+from imageferry.migration.claims import Begun, Claim, Peer
 from tests.unit import build
 from tests.unit.build import NOW, Json
 
@@ -100,16 +100,21 @@ def test_what_cannot_be_read_does_not_move() -> None:
     assert claims.read(build.body({"version": {"name": "one"}})) is None
 
 
+STATUSES: dict[Begun, Json] = {
+    Begun.BUILDING: {"phase": "Creating"},
+    Begun.CREATING: build.announced(ActionName.CREATE_DEFINITION),
+    Begun.NOTHING: {},
+}
 TIMES = st.sampled_from([OLDER, NOW, YOUNGER])
 PEERS = st.lists(
     st.builds(
-        lambda uid, created, moves, busy, gallery: replace(
-            peer(), uid=uid, created=created, moves=moves, busy=busy, creates_gallery=gallery
+        lambda uid, created, moves, begun, gallery: replace(
+            peer(), uid=uid, created=created, moves=moves, begun=begun, creates_gallery=gallery
         ),
         st.sampled_from("abcdef"),
         TIMES,
         st.booleans(),
-        st.booleans(),
+        st.sampled_from(Begun),
         st.booleans(),
     ),
     unique_by=lambda each: each.uid,
@@ -118,8 +123,7 @@ PEERS = st.lists(
 
 
 def _waits_for(me: Peer, all_peers: list[Peer], claim: Claim) -> str | None:
-    status = {"phase": "Creating"} if me.busy else {}
-    subject = build.migration(status=status, uid=me.uid, creationTimestamp=me.created.isoformat())
+    subject = build.migration(status=STATUSES[me.begun], uid=me.uid, creationTimestamp=me.created.isoformat())
     found = claims.holder(claim, subject, all_peers)
     return found.uid if found else None
 

@@ -6,6 +6,7 @@ import pytest
 
 from imageferry.api.status import ActionName
 from imageferry.engine.roster import Roster
+from imageferry.migration.claims import Begun
 from tests.unit import build
 from tests.unit.build import NOW, Json
 
@@ -87,12 +88,12 @@ def test_what_is_there_for_all_wakes_them_although_its_creator_goes_on(action: A
     assert roster.put("holder", _body("holder", CREATES, build.announced(ActionName.CREATE_VERSION))) == {"waiter"}
 
 
-def test_one_that_has_decided_to_act_counts_as_busy_before_it_is_stored() -> None:
+def test_one_that_has_decided_to_act_counts_as_building_before_it_is_stored() -> None:
     """Two workers cannot decide on the same while an announcement is on its way."""
     roster = _roster(_body("me"), _body("acting"))
     with roster.acting("acting"):
-        assert [peer.busy for peer in roster.peers_of("me")] == [True]
-    assert [peer.busy for peer in roster.peers_of("me")] == [False]
+        assert [peer.begun for peer in roster.peers_of("me")] == [Begun.BUILDING]
+    assert [peer.begun for peer in roster.peers_of("me")] == [Begun.NOTHING]
 
 
 def test_peers_are_those_that_share_something() -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from imageferry.engine.ports import Body
 from imageferry.migration import claims
-from imageferry.migration.claims import Claim, Peer
+from imageferry.migration.claims import Begun, Claim, Peer
 
 
 class Roster:
@@ -39,10 +39,10 @@ class Roster:
         return frozenset(each.uid for each in self._others(before) if each.waits)
 
     def peers_of(self, uid: str) -> tuple[Peer, ...]:
-        """Return the others that share something with a migration; one that is about to act has begun."""
+        """Return the others that share something with a migration; one that is about to act counts as building."""
         me = self._peers.get(uid)
         others = self._others(me) if me else []
-        return tuple(replace(each, busy=True, creating=None) if each.uid in self._acting else each for each in others)
+        return tuple(replace(each, begun=Begun.BUILDING) if each.uid in self._acting else each for each in others)
 
     @contextmanager
     def acting(self, uid: str) -> Iterator[None]:

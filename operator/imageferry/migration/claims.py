@@ -13,12 +13,12 @@ with a conflict: nothing is lost but a call.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from imageferry.api.resource import ImageMigration, InvalidResourceError, parse
 from imageferry.api.spec import Mode
-from imageferry.api.status import ActionName, ConditionStatus, Phase, ReceiptOutcome
+from imageferry.api.status import ActionName, ConditionStatus, Phase, ReceiptOutcome, Status
 from imageferry.migration import absence, requests
 from imageferry.migration.facts import What
 from imageferry.migration.report import REPLICATED
@@ -31,6 +31,15 @@ class Claim(StrEnum):
     DEFINITION = "definition"
     VERSION = "version"
     SOURCE = "source"
+
+
+class Begun(IntEnum):
+    """What a migration is at; the smaller goes first."""
+
+    BUILDING = 0
+    CREATING = 1
+    """What is there for everybody once it is created: nothing of the image's."""
+    NOTHING = 2
 
 
 FOR_ALL = (ActionName.CREATE_GALLERY, ActionName.CREATE_DEFINITION)
@@ -46,7 +55,7 @@ class Peer:
     created: datetime
     ids: Mapping[Claim, str]
     moves: bool
-    busy: bool
+    begun: Begun
     waits: bool
     """Whether it may be waiting for another one."""
     creates_gallery: bool
@@ -60,10 +69,9 @@ class Peer:
     """When it announced the deletion of its image, or saw it gone after that."""
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, datetime, str]:
+    def rank(self) -> tuple[bool, Begun, datetime, str]:
         """Place in the order: the smallest goes first."""
-        building = self.busy and self.creating not in FOR_ALL
-        return (not self.moves, not building, not self.busy, self.created, self.uid)
+        return (not self.moves, self.begun, self.created, self.uid)
 
     def lets_go(self, now: "Peer | None") -> bool:
         """Whether those that waited for it may go on, now that it is like this (None: gone)."""
@@ -96,7 +104,7 @@ def of(migration: ImageMigration) -> Peer:
             Claim.VERSION: requests.version_id(migration).casefold(),
         },
         moves=_moves(migration),
-        busy=migration.status.operation is not None or migration.status.phase in (Phase.CREATING, Phase.REPLICATING),
+        begun=_begun(migration.status),
         waits=migration.status.phase is Phase.PENDING,
         creates_gallery=spec.gallery.create is not None,
         known=absence.known(migration.status),
@@ -139,6 +147,12 @@ def _moves(migration: ImageMigration) -> bool:
     replicated = any(c.type == REPLICATED and c.status is ConditionStatus.TRUE for c in status.conditions)
     deleting = status.operation is not None and status.operation.action is ActionName.DELETE_IMAGE
     return not replicated or (status.operation is not None and not deleting)
+
+
+def _begun(status: Status) -> Begun:
+    if status.operation is not None:
+        return Begun.CREATING if status.operation.action in FOR_ALL else Begun.BUILDING
+    return Begun.BUILDING if status.phase in (Phase.CREATING, Phase.REPLICATING) else Begun.NOTHING
 
 
 def _builds(migration: ImageMigration) -> bool:
