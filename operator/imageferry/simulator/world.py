@@ -108,15 +108,17 @@ def check_future(value: object, now: datetime, target: str) -> None:
 
 def outer(body: Json, properties: Json) -> Json:
     """Give location, tags if sent, and the properties to be stored."""
-    tags = {"tags": dict(body["tags"])} if isinstance(body.get("tags"), Mapping) else {}
-    return {"location": body["location"], **tags, "properties": properties}
+    return {"location": body["location"], **_tags(body), "properties": properties}
 
 
 def outer_changed(resource: Resource, body: Json, properties: Json, *, patch: bool) -> Json:
     """Give what is stored after a change: a PUT replaces tags, a PATCH without tags keeps them; all else stays."""
-    sent = {"tags": dict(body["tags"])} if isinstance(body.get("tags"), Mapping) else {}
     kept = {name: value for name, value in resource.body.items() if name != "tags" or patch}
-    return kept | sent | {"properties": properties}
+    return kept | _tags(body) | {"properties": properties}
+
+
+def _tags(body: Json) -> Json:
+    return {"tags": dict(body["tags"])} if isinstance(body.get("tags"), Mapping) else {}
 
 
 def in_order(found: Mapping[str, Any], *first: str) -> Json:
