@@ -29,7 +29,7 @@ test: $(VENV)/.installed ## all set-up, then every test, in JOBS processes (3) w
 soak: $(VENV)/.installed ## the tests of chance, with many more trials (hours; SEED=n repeats the walks of a run)
 	@$(BIN)/python -m tests.controlplane build
 	@SOAK=1 $(BIN)/python -m pytest $(or $(ARGS),-n $(JOBS) tests/walks)
-	@test -n "$(ARGS)" || SOAK=1 $(BIN)/python -m pytest tests/chaos tests/cluster/test_fault_table.py
+	@test -n "$(ARGS)" || SOAK=1 $(BIN)/python -m pytest tests/chaos tests/cluster/test_fault_table.py tests/cluster/test_rights.py
 
 bench: $(VENV)/.installed ## measure fail-over, a standby and many migrations at once (about ten minutes)
 	@$(BIN)/python -m tests.controlplane build
