@@ -13,7 +13,8 @@ import pytest
 from imageferry.simulator import Call
 from tests import manifests
 from tests.chaos.admission import StatusWrites
-from tests.cluster.world import OPERATOR_USER, World
+from tests.cluster.world import World
+from tests.controlplane.audit import OPERATOR_USER
 
 LOOKS = [("galleryImageVersions.get", nth) for nth in (1, 2, 3, 4)]
 LOOKS += [("images.get", nth) for nth in (1, 2, 3)]

@@ -21,7 +21,8 @@ from imageferry.kube.election import LOST
 from imageferry.simulator import Call
 from tests import lease, manifests, shifted
 from tests.chaos.admission import StatusWrites
-from tests.cluster.world import OPERATOR_USER, World
+from tests.cluster.world import World
+from tests.controlplane.audit import OPERATOR_USER
 from tests.operator_process import OperatorProcess
 from tests.proxy import TcpProxy
 from tests.soak import trials

@@ -13,15 +13,15 @@ from enum import StrEnum
 from typing import Any
 
 from tests import manifests
+from tests.controlplane.audit import OPERATOR_USER
 from tests.manifests import Json
 
 PROOF, OLD, MADE_UP = (f"v1:sha256:{letter * 64}" for letter in "a0f")
 NAMESPACE, ELSEWHERE = "team-images", "team-other"
-OPERATOR = "system:serviceaccount:imageferry-system:imageferry"
 ACCOUNTS = {"flux": NAMESPACE, "argo": NAMESPACE, "impostor": ELSEWHERE}
 """Service accounts that are no people, and where they are."""
 USERS = {
-    "operator": OPERATOR,
+    "operator": OPERATOR_USER,
     "flux": f"system:serviceaccount:{NAMESPACE}:flux",
     "argo": f"system:serviceaccount:{NAMESPACE}:argo",
     "impostor": f"system:serviceaccount:{ELSEWHERE}:imageferry",
@@ -329,7 +329,7 @@ WRONG_NAME: list[Row] = [
     ("vera", "sets `VERIFIED` alone", apply_status(conditions=[condition("VERIFIED", "True")]), REFUSED, AWAITING),
     ("vera", "verifies as victor", apply_status(**says("victor")), REFUSED, AWAITING),
     ("vera", "verifies as `Vera`", apply_status(**says("Vera")), REFUSED, AWAITING),
-    ("vera", "verifies as the operator", apply_status(**says(OPERATOR)), REFUSED, AWAITING),
+    ("vera", "verifies as the operator", apply_status(**says(OPERATOR_USER)), REFUSED, AWAITING),
     ("clara", "verifies as vera", apply_status(**says("vera")), REFUSED, AWAITING),
     ("flux", "verifies as argo", apply_status(**says("argo")), REFUSED, AWAITING),
     ("victor", "lifts his veto with vera's name left in place", merge_status(conditions=whole()), REFUSED, HALF_VETOED),
@@ -360,7 +360,7 @@ NO_VERB: list[Row] = [
     ("sam", "changes nothing", merge_status(phase="AwaitingVerification"), REFUSED, AWAITING),
     ("wanda", "verifies", apply_status(**says("wanda")), REFUSED, AWAITING),
     ("flux", "verifies", apply_status(**says("flux")), REFUSED, AWAITING),
-    ("flux", "impersonates the operator", merge({"status": {"phase": "Completed"}}, subresource="status", impersonate=OPERATOR), REFUSED, AWAITING),
+    ("flux", "impersonates the operator", merge({"status": {"phase": "Completed"}}, subresource="status", impersonate=OPERATOR_USER), REFUSED, AWAITING),
     ("impostor", "verifies", apply_status(**says("impostor")), REFUSED, AWAITING),
     ("impostor", "changes the phase", merge_status(phase="Completed"), REFUSED, AWAITING),
 ]  # fmt: skip

@@ -13,8 +13,9 @@ from tests import manifests
 from tests.cluster import attempts
 from tests.cluster.attempts import ALLOWED, ATTEMPTS, AWAITED, REFUSED, Attempt, Outcome
 from tests.cluster.court import Answer, Court
-from tests.cluster.world import OPERATOR_USER, World
+from tests.cluster.world import World
 from tests.controlplane import ControlPlane, until
+from tests.controlplane.audit import OPERATOR_USER
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "security.md"

@@ -15,8 +15,9 @@ from imageferry.engine.ports import Body
 from imageferry.kube.client import Kubernetes
 from tests import manifests
 from tests.api_proxy import ApiProxy, Request
-from tests.cluster.world import OPERATOR_USER, World
+from tests.cluster.world import World
 from tests.controlplane import ControlPlane
+from tests.controlplane.audit import OPERATOR_USER
 
 COUNT = 1200
 AT_ONCE = 16

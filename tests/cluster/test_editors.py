@@ -11,10 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from imageferry.simulator import Call, FailRegion, Fault
-from imageferry.simulator.paths import parse_id
-from imageferry.simulator.requests import ArmRequest
 from imageferry.simulator.wire import ArmError
-from tests import manifests
+from tests import manifests, others
 from tests.cluster import shared
 from tests.cluster.shared import PUT_VERSION, WEST, dig, state, version_id
 from tests.cluster.world import World
@@ -48,10 +46,7 @@ def write(world: World, name: str, change: Change, *, body: Json | None = None) 
     change(there)
     kept = {key: there["properties"][key] for key in ("publishingProfile", "safetyProfile")}
     sent = {"location": there["location"], "tags": there["tags"], "properties": {**kept, "storageProfile": {}}}
-    request = ArmRequest(
-        method="PUT", path=parse_id(resource), target=resource, query={}, api_version="2026-03-03", body=sent
-    )
-    world.azure.cloud.carry_out(request)
+    others.send(world.azure.cloud, "PUT", resource, sent, api_version="2026-03-03")
 
 
 @contextmanager

@@ -16,8 +16,9 @@ import yaml
 
 from imageferry.simulator import Call
 from tests import manifests
-from tests.cluster.world import OPERATOR_USER, World, opened
+from tests.cluster.world import World, opened
 from tests.controlplane import ControlPlane
+from tests.controlplane.audit import OPERATOR_USER
 from tests.lease import NAME as LEASE
 from tests.lease import NAMESPACE
 from tests.manifests import Json

@@ -12,6 +12,7 @@ from typing import Any
 from imageferry.simulator import SimulatorServer
 from tests import manifests
 from tests.controlplane import AuditEntry, ControlPlane, Kubectl, until
+from tests.controlplane.audit import OPERATOR_USER
 from tests.manifests import Json
 from tests.operator_process import OperatorProcess, Settings, service_account_kubeconfig
 
@@ -19,7 +20,6 @@ SPEED = 600.0
 """A version is built in 0.7 s; the operator's waits are divided alike."""
 SETTLE_SECONDS = 60.0
 WITHIN = 60.0
-OPERATOR_USER = "system:serviceaccount:imageferry-system:imageferry"
 AS_OPERATOR = (f"--as={OPERATOR_USER}", "--as-group=system:masters")
 """Words for kubectl, so that the admission policies let a status be forged; the audit log has it as admin's."""
 

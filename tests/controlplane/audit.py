@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
-OPERATOR = "system:serviceaccount:imageferry-system:imageferry"
+OPERATOR_USER = "system:serviceaccount:imageferry-system:imageferry"
 OURS = {"group": "imageferry.dev"}
 SHARED = (
     {"group": "coordination.k8s.io", "resources": ["leases"]},
@@ -33,7 +33,7 @@ POLICY = {
         {"level": "None", "nonResourceURLs": ["*"]},
         {"level": "RequestResponse", "verbs": WRITES, "resources": [OURS]},
         {"level": "Metadata", "resources": [OURS, *SHARED]},
-        {"level": "Metadata", "users": [OPERATOR]},
+        {"level": "Metadata", "users": [OPERATOR_USER]},
         {"level": "Metadata", "verbs": WRITES},
         {"level": "None"},
     ],

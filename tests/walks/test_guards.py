@@ -17,9 +17,7 @@ from imageferry.migration.guards import DEFERRED_GUARDS, IMMEDIATE
 from imageferry.migration.scopes import Scopes
 from imageferry.migration.steps import Brake
 from imageferry.simulator import FailOperation
-from imageferry.simulator.paths import parse_id
-from imageferry.simulator.requests import ArmRequest
-from tests import manifests
+from tests import manifests, others
 from tests.cluster.consumers import SCALE_SETS, scale_set
 from tests.manifests import gallery_id, image_id
 from tests.walks.deeds import Deeds
@@ -50,16 +48,8 @@ def _alter(change: Callable[[manifests.Json], None]) -> Deed:
 
 def _failed(world: World) -> None:
     """Let somebody change the image's tags, in vain: it is Failed, and may be deleted."""
-    request = ArmRequest(
-        method="PATCH",
-        path=parse_id(IMAGE),
-        target=IMAGE,
-        query={},
-        api_version="2024-07-01",
-        body={"tags": {"team": "others"}},
-        does=[FailOperation("InternalExecutionError", "no")],
-    )
-    world.estate.cloud.carry_out(request)
+    change, fails = {"tags": {"team": "others"}}, [FailOperation("InternalExecutionError", "no")]
+    others.send(world.estate.cloud, "PATCH", IMAGE, change, api_version="2024-07-01", does=fails)
     world.advance(10)
 
 
